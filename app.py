@@ -1,0 +1,16 @@
+"""Molfun in the browser: the server that `streamlit run app.py` finds here. The frame around every page is
+`molfun/ui/frame.py`, each screen a script in `pages/`.
+
+The frame is no neighbour of `pages/` on purpose: Streamlit shows a `pages` folder beside its main script by itself, so
+that the first visit to /live?run=ID would open the page without navigation, title or theme.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import streamlit as st
+
+from molfun.ui import server
+
+app = st.App(Path(__file__).parent / "molfun" / "ui" / "frame.py", lifespan=server.lifespan, routes=server.routes())

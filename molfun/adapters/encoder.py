@@ -1,0 +1,143 @@
+"""Hugging Face encoders (AntiBERTy = Bert, ESM-2 = Esm): one adapter class and a name table."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+from transformers import BertConfig, BertModel, EsmConfig, EsmModel
+from typing_extensions import override
+
+from molfun.adapters.base import BaseAdapter
+from molfun.adapters.catalog import ModelCard
+from molfun.adapters.weights import read_local_config, read_package_weights
+from molfun.errors import ModelError
+from molfun.types import Batch, Chain, Trunk
+
+
+@dataclass(frozen=True)
+class Names:
+    """Where a family keeps its parts, as dotted paths inside the backbone.
+
+    `ignored` are prefixes in a checkpoint that the trunk has no use for (language-model heads, poolers).
+    """
+
+    config: type[Any]
+    model: type[Any]
+    embedder: str
+    blocks: str
+    output: tuple[str, ...]
+    excluded: tuple[str, ...]
+    ignored: tuple[str, ...]
+
+
+NAMES = {
+    "bert": Names(BertConfig, BertModel, "embeddings", "encoder.layer", (), (), ("cls.", "bert.pooler.", "pooler.")),
+    "esm": Names(
+        EsmConfig, EsmModel, "embeddings", "encoder.layer", ("encoder.emb_layer_norm_after",), ("contact_head",),
+        ("lm_head.", "esm.pooler.", "pooler.", "contact_head.", "esm.contact_head."),
+    ),
+}  # fmt: skip
+
+
+class EncoderAdapter(BaseAdapter):
+    """A Hugging Face encoder; every chain of a batch is encoded by itself."""
+
+    def __init__(self, card: ModelCard, backbone: nn.Module, names: Names) -> None:
+        super().__init__(card, backbone)
+        self.names = names
+
+    @override
+    def forward(self, batch: Batch) -> Trunk:
+        hidden = tuple(self._encode(chain) for chain in batch.chains)
+        return Trunk(hidden, tuple(chain.residues_BL for chain in batch.chains))
+
+    def _encode(self, chain: Chain) -> torch.Tensor:
+        output = self.backbone(input_ids=chain.tokens_BL, attention_mask=chain.mask_BL.long())
+        hidden_BLD: torch.Tensor = output.last_hidden_state
+        return hidden_BLD
+
+    @override
+    def get_trunk_blocks(self) -> list[nn.Module]:
+        return list(self.backbone.get_submodule(self.names.blocks).children())
+
+    @override
+    def get_input_embedder(self) -> nn.Module:
+        return self.backbone.get_submodule(self.names.embedder)
+
+    @override
+    def get_output_modules(self) -> list[nn.Module]:
+        return [self.backbone.get_submodule(path) for path in self.names.output]
+
+    @override
+    def get_excluded_modules(self) -> list[nn.Module]:
+        return [self.backbone.get_submodule(path) for path in self.names.excluded]
+
+    @property
+    @override
+    def hidden_size(self) -> int:
+        return int(self.backbone.config.hidden_size)  # type: ignore[union-attr, arg-type]
+
+
+def build_encoder(card: ModelCard, weights: str, *, load: bool = True) -> EncoderAdapter:
+    """Build the adapter of a Hugging Face encoder.
+
+    Args:
+        card: Catalog entry.
+        weights: "pretrained" (from the card's source), "random" (true architecture, untrained), or a local folder.
+        load: False builds the architecture alone, untrained, for counting on the meta device.
+
+    Raises:
+        ModelError: Weights are absent, of another family, or do not fit the architecture.
+    """
+    names = NAMES[card.family]
+    if weights == "random" or not load:
+        config = read_local_config(Path(weights)) if weights not in ("random", "pretrained") else dict(card.config)
+        return EncoderAdapter(card, names.model(names.config(**config), add_pooling_layer=False), names)
+    source = card.weights if weights == "pretrained" else f"folder:{Path(weights).expanduser()}"
+    kind, _, place = source.partition(":")
+    build = {"package": _from_package, "hub": _from_hub, "folder": _from_folder}[kind]
+    return EncoderAdapter(card, build(card, names, place), names)
+
+
+def _from_package(card: ModelCard, names: Names, place: str) -> nn.Module:
+    state = read_package_weights(*place.split(":"))
+    state = {k.removeprefix(f"{card.family}."): v for k, v in state.items() if not k.startswith(names.ignored)}
+    backbone: nn.Module = names.model(names.config(**card.config), add_pooling_layer=False)
+    missing, unexpected = backbone.load_state_dict(state, strict=False)
+    wanted = {name for name, _ in backbone.named_parameters()}
+    # Position buffers appear in old files and not in new models; only parameters matter.
+    lost = sorted(wanted.intersection(missing))
+    foreign = [name for name in unexpected if not name.endswith(("position_ids", "token_type_ids"))]
+    if lost or foreign:
+        raise ModelError(
+            f"The weights of {card.title} do not fit its architecture: {len(lost)} tensors are missing and "
+            f"{len(foreign)} are unknown ({', '.join([*lost, *foreign][:3])}); reinstall the package."
+        )
+    return backbone
+
+
+def _from_hub(card: ModelCard, names: Names, place: str) -> nn.Module:
+    return _load_pretrained(names, place, f"Cannot fetch {place} from the Hugging Face hub")
+
+
+def _from_folder(card: ModelCard, names: Names, place: str) -> nn.Module:
+    family = read_local_config(Path(place)).get("model_type")
+    if family != card.family:
+        raise ModelError(f"{place} holds a model of type {family!r}; {card.title} is of type {card.family!r}.")
+    return _load_pretrained(names, place, f"Cannot read the weights in {place}")
+
+
+def _load_pretrained(names: Names, place: str, problem: str) -> nn.Module:
+    try:
+        model: nn.Module = names.model.from_pretrained(place, add_pooling_layer=False, use_safetensors=True)
+    except (OSError, ValueError, RuntimeError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise ModelError(
+            f"{problem}: {reason} Give a local folder with config.json and model.safetensors as `model.weights`, "
+            f"or 'random' for the untrained architecture."
+        ) from error
+    return model

@@ -1,0 +1,62 @@
+"""Where pretrained weights come from: a file inside an installed package, a local folder, or the hub.
+
+Packages are read as data and never imported; nothing is unpickled but plain tensors (`weights_only=True`).
+"""
+
+from __future__ import annotations
+
+import json
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from molfun.errors import ModelError
+
+PACKAGE_VERSIONS = {"antiberty": "0.1.3"}
+
+
+def package_folder(distribution: str, inside: str) -> Path:
+    """Return the folder `inside` an installed distribution, without importing it.
+
+    Raises:
+        ModelError: The distribution, or the folder in it, is absent; the install line is given.
+    """
+    version = PACKAGE_VERSIONS[distribution]
+    remedy = f"install it with: pip install --no-deps {distribution}=={version}"
+    try:
+        found = metadata.distribution(distribution)
+    except metadata.PackageNotFoundError:
+        raise ModelError(
+            f"The pretrained weights lie in the package {distribution}, which is absent; {remedy}"
+        ) from None
+    folder = Path(str(found.locate_file(f"{distribution}/{inside}")))
+    if not folder.is_dir():
+        raise ModelError(f"The package {distribution} {found.version} holds no weights; {remedy}")
+    return folder
+
+
+def read_package_weights(distribution: str, inside: str) -> dict[str, Tensor]:
+    """Return the state dict in `pytorch_model.bin` of a package folder, on the CPU, memory-mapped."""
+    path = package_folder(distribution, inside) / "pytorch_model.bin"
+    # The file was saved on a GPU, so it needs map_location; weights_only refuses anything but tensors.
+    state: dict[str, Tensor] = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+    return state
+
+
+def read_local_config(folder: Path) -> dict[str, Any]:
+    """Return the `config.json` of a folder in Hugging Face format.
+
+    Raises:
+        ModelError: The folder has no readable `config.json`.
+    """
+    path = folder / "config.json"
+    try:
+        config = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ModelError(f"Cannot read {path}: {error}. Expected a model folder in Hugging Face format.") from None
+    if not isinstance(config, dict):
+        raise ModelError(f"{path} is no model configuration; expected a folder in Hugging Face format.")
+    return config

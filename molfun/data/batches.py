@@ -1,0 +1,228 @@
+"""Turns a dataset's rows into batches of padded tensors, in an order that a seed and an epoch decide."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Sampler
+from torch.utils.data import Dataset as TorchDataset
+from typing_extensions import override
+
+from molfun.data.dataset import Dataset
+from molfun.data.labels import NO_LABEL
+from molfun.data.settings import Task, TooLong
+from molfun.errors import DataError
+from molfun.types import Batch, Chain, SequenceEncoder, pad_rows
+
+
+@dataclass(frozen=True)
+class Row:
+    """One encoded row: token ids of each chain, specials included; its target; its index in the dataset's frame."""
+
+    tokens: tuple[list[int], ...]
+    target: float | int | list[int] | None
+    row_id: int
+
+
+def residue_window(num_residues: int, max_residues: int, policy: TooLong) -> slice:
+    """Return which residues of a long sequence a model gets to see.
+
+    Args:
+        num_residues: Length of the sequence.
+        max_residues: The model's limit.
+        policy: "crop" keeps the first residues, "window" those around the middle.
+
+    Raises:
+        DataError: The sequence is longer than the limit and the policy is "refuse".
+    """
+    if num_residues <= max_residues:
+        return slice(0, num_residues)
+    if policy == "refuse":
+        raise DataError(
+            f"The sequence has {num_residues} residues, the model takes {max_residues}; "
+            "remove the row, or choose crop or window."
+        )
+    first = (num_residues - max_residues) // 2 if policy == "window" else 0
+    return slice(first, first + max_residues)
+
+
+class SequenceRows(TorchDataset[Row]):
+    """Rows of one part of a dataset, encoded once and kept in memory."""
+
+    def __init__(
+        self,
+        chains: Sequence[Sequence[str]],
+        *,
+        encoder: SequenceEncoder,
+        max_residues: int,
+        policy: TooLong = "refuse",
+        targets: Sequence[float | int | list[int]] | None = None,
+        row_ids: Sequence[int] | None = None,
+        file_rows: Sequence[int] | None = None,
+    ) -> None:
+        """Encode rows.
+
+        Args:
+            chains: One list of sequences a chain, all of equal length.
+            encoder: The model's letter table.
+            max_residues: The model's limit, specials left out.
+            policy: What happens to longer sequences; per-residue targets are cut the same way.
+            targets: One a row; None when predicting.
+            row_ids: Index of each row in its table; None counts from 0.
+            file_rows: Row of each row in its file, for messages; None counts from 1.
+
+        Raises:
+            DataError: A letter is unknown to the model or a sequence is too long; row and chain are named.
+        """
+        self.encoder, self.max_residues, self.policy = encoder, max_residues, policy
+        num_rows = len(chains[0])
+        ids = range(num_rows) if row_ids is None else row_ids
+        numbers = range(1, num_rows + 1) if file_rows is None else file_rows
+        goals = [None] * num_rows if targets is None else targets
+        columns = list(zip(*chains, strict=True))
+        self.rows = [self._encode(*item) for item in zip(columns, goals, ids, numbers, strict=True)]
+
+    def __len__(self) -> int:
+        """Return the number of rows."""
+        return len(self.rows)
+
+    @override
+    def __getitem__(self, index: int) -> Row:
+        return self.rows[index]
+
+    def _encode(
+        self, sequences: tuple[str, ...], target: float | int | list[int] | None, row_id: int, number: int
+    ) -> Row:
+        tokens = []
+        for chain, sequence in enumerate(sequences, start=1):
+            try:
+                window = residue_window(len(sequence), self.max_residues, self.policy)
+                tokens.append(self.encoder.encode(sequence[window]))
+            except DataError as error:
+                raise DataError(f"Row {number}, chain {chain}: {error}") from None
+        if isinstance(target, list):
+            target = target[residue_window(len(target), self.max_residues, self.policy)]
+        return Row(tuple(tokens), target, int(row_id))
+
+
+class Collate:
+    """Pads rows to one batch."""
+
+    def __init__(self, encoder: SequenceEncoder, task: Task) -> None:
+        """Keep what padding needs.
+
+        Args:
+            encoder: Gives the pad id and where residues lie between special tokens.
+            task: Decides dtype and shape of the targets.
+        """
+        self.encoder, self.task = encoder, task
+
+    def __call__(self, rows: Sequence[Row]) -> Batch:
+        """Return the batch of `rows`, in their order."""
+        chains = tuple(self._chain([row.tokens[i] for row in rows]) for i in range(len(rows[0].tokens)))
+        targets, mask = self._targets(rows, chains[0])
+        return Batch(chains, targets, mask, torch.tensor([row.row_id for row in rows], dtype=torch.int64))
+
+    def _chain(self, tokens: list[list[int]]) -> Chain:
+        tokens_BL = pad_rows(tokens, self.encoder.pad_id)
+        positions_L = torch.arange(tokens_BL.shape[1])
+        spans_B2 = torch.tensor([self.encoder.residue_span(len(row)) for row in tokens], dtype=torch.int64)
+        lengths_B = torch.tensor([len(row) for row in tokens], dtype=torch.int64)
+        residues_BL = (positions_L >= spans_B2[:, :1]) & (positions_L < spans_B2[:, 1:])
+        return Chain(tokens_BL, positions_L < lengths_B[:, None], residues_BL)
+
+    def _targets(self, rows: Sequence[Row], chain: Chain) -> tuple[Tensor | None, Tensor | None]:
+        if rows[0].target is None:
+            return None, None
+        if self.task == "per_residue":
+            return self._residue_targets([row.target for row in rows if isinstance(row.target, list)], chain)
+        dtype = torch.float32 if self.task == "regression" else torch.int64
+        targets_B = torch.tensor([row.target for row in rows], dtype=dtype)
+        return targets_B, torch.isfinite(targets_B) if self.task == "regression" else targets_B != NO_LABEL
+
+    def _residue_targets(self, labels: list[list[int]], chain: Chain) -> tuple[Tensor, Tensor]:
+        targets_BL = torch.full(chain.tokens_BL.shape, NO_LABEL, dtype=torch.int64)
+        # Boolean indexing runs row by row, left to right: the order of the labels laid end to end.
+        targets_BL[chain.residues_BL] = torch.tensor([label for row in labels for label in row], dtype=torch.int64)
+        return targets_BL, targets_BL != NO_LABEL
+
+
+class EpochSampler(Sampler[int]):
+    """Yields row indices, shuffled anew every epoch; (seed, epoch) alone decide the order."""
+
+    def __init__(self, num_rows: int, *, shuffle: bool, seed: int) -> None:
+        """Start at epoch 0.
+
+        Args:
+            num_rows: Number of rows.
+            shuffle: Without it rows come in order.
+            seed: Start of the random order.
+        """
+        self.num_rows, self.shuffle, self.seed, self.epoch = num_rows, shuffle, seed, 0
+
+    def __len__(self) -> int:
+        """Return the number of rows."""
+        return self.num_rows
+
+    def set_epoch(self, epoch: int) -> None:
+        """Make the next pass that of `epoch`, e.g. after a resume; later passes count on from there."""
+        self.epoch = epoch
+
+    @override
+    def __iter__(self) -> Iterator[int]:
+        epoch, self.epoch = self.epoch, self.epoch + 1
+        if not self.shuffle:
+            return iter(range(self.num_rows))
+        # An own generator: the global one also feeds dropout, and a resume must not depend on it.
+        generator = torch.Generator().manual_seed((self.seed * 1_000_003 + epoch) % 2**63)
+        return iter(torch.randperm(self.num_rows, generator=generator).tolist())
+
+
+def make_loader(
+    dataset: Dataset,
+    part: str,
+    *,
+    encoder: SequenceEncoder,
+    max_residues: int,
+    batch_size: int,
+    shuffle: bool,
+    seed: int,
+    predict: bool = False,
+) -> DataLoader[Row]:
+    """Build the loader of one part of a dataset.
+
+    Args:
+        dataset: Saved dataset; its `columns.too_long` is the policy for long sequences.
+        part: "train", "val" or "test".
+        encoder: The model's letter table.
+        max_residues: The model's limit in residues.
+        batch_size: Rows of a batch; the last one may have fewer.
+        shuffle: Whether rows come in a new order every epoch.
+        seed: Start of that order; `loader.sampler.set_epoch(epoch)` jumps to an epoch's order.
+        predict: Leave targets out.
+
+    Returns:
+        Loader of `Batch`, whose `row_ids` index `dataset.frame`; `len(loader)` is the number of batches.
+
+    Raises:
+        DataError: A sequence has an unknown letter, or is too long and the policy is "refuse".
+    """
+    frame = dataset.part(part)
+    rows = SequenceRows(
+        [frame[f"chain_{i}"].tolist() for i in range(1, dataset.num_chains + 1)],
+        encoder=encoder,
+        max_residues=max_residues,
+        policy=dataset.columns.too_long,
+        targets=None if predict else frame["target"].tolist(),
+        row_ids=frame.index.tolist(),
+        file_rows=frame["row"].tolist(),
+    )
+    sampler = EpochSampler(len(rows), shuffle=shuffle, seed=seed)
+    generator = torch.Generator().manual_seed(seed)
+    collate = Collate(encoder, dataset.task)
+    return DataLoader(
+        rows, batch_size=batch_size, sampler=sampler, collate_fn=collate, num_workers=0, generator=generator
+    )

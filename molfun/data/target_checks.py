@@ -1,0 +1,114 @@
+"""Judges the target column for its task: numbers, classes, or one label a residue."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from molfun.data.labels import UNKNOWN, class_name, is_missing, number, residue_class_names, residue_labels
+from molfun.data.problems import Problem, capped
+from molfun.data.settings import ColumnSettings
+from molfun.data.tables import file_rows
+
+FEW_ROWS = 5
+
+
+def check_target(frame: pd.DataFrame, columns: ColumnSettings) -> list[Problem]:
+    """Return the problems of the target column; a missing cell is an error in every task."""
+    missing = _check_missing(frame, columns.target)
+    if columns.task == "regression":
+        return missing + _check_numbers(frame, columns.target)
+    if columns.task == "classification":
+        return missing + _check_classes(frame, columns.target)
+    return missing + _check_residue_labels(frame, columns)
+
+
+def _check_missing(frame: pd.DataFrame, name: str) -> list[Problem]:
+    rows = file_rows(frame)[frame[name].map(is_missing).to_numpy(dtype=bool)]
+    message = "expected a target, found nothing; fill it in or remove the row."
+    return capped(Problem("error", f"Row {row}, column {name!r}: {message}", int(row), name) for row in rows)
+
+
+def _check_numbers(frame: pd.DataFrame, name: str) -> list[Problem]:
+    cells = [(int(row), cell, number(cell)) for row, cell in zip(file_rows(frame), frame[name], strict=True)]
+    cells = [item for item in cells if not is_missing(item[1])]
+    problems = capped(
+        _number_problem(row, name, cell) for row, cell, value in cells if value is None or not np.isfinite(value)
+    )
+    values = {value for _, _, value in cells}
+    if len(values) == 1 and len(cells) > 1 and not problems:
+        message = f"Column {name!r} is {values.pop():g} in every row; nothing is to be learned, choose another."
+        problems.append(Problem("error", message, column=name))
+    return problems
+
+
+def _number_problem(row: int, name: str, cell: Any) -> Problem:
+    advice = "correct or remove the row"
+    if re.fullmatch(r"\s*[-+]?\d+,\d+\s*", str(cell)):
+        advice = "write a decimal point instead of the comma"
+    elif re.fullmatch(r"\s*[<>~]=?\s*[-+.\d]+.*", str(cell)):
+        advice = "a bound is no number; replace it or remove the row"
+    message = f"Row {row}, column {name!r}: expected a finite number, found {cell!r}; {advice}."
+    return Problem("error", message, row, name, str(cell))
+
+
+def _check_classes(frame: pd.DataFrame, name: str) -> list[Problem]:
+    counts = Counter(class_name(cell) for cell in frame[name] if not is_missing(cell))
+    problems = _check_single_class(name, list(counts))
+    if len(counts) > max(20, len(frame) // 2):
+        message = (
+            f"Column {name!r} has {len(counts)} classes in {len(frame)} rows; is it a number? Then choose regression."
+        )
+        problems.append(Problem("warning", message, column=name))
+        return problems
+    small = [(label, count) for label, count in sorted(counts.items()) if count < FEW_ROWS]
+    return problems + capped(
+        Problem(
+            "warning",
+            f"Class {label!r} of column {name!r} has {count} row(s); expected at least {FEW_ROWS} to learn it.",
+            column=name,
+            value=label,
+        )
+        for label, count in small
+    )
+
+
+def _check_single_class(name: str, classes: list[str]) -> list[Problem]:
+    if len(classes) > 1 or not classes:
+        return []
+    message = f"Column {name!r} has one class, {classes[0]!r}; expected at least two, choose another column."
+    return [Problem("error", message, column=name)]
+
+
+def _check_residue_labels(frame: pd.DataFrame, columns: ColumnSettings) -> list[Problem]:
+    name, sequence = columns.target, columns.sequence[0]
+    rows = zip(file_rows(frame), frame[name], frame[sequence], strict=True)
+    filled = [(int(row), residue_labels(cell) or [], _length(text)) for row, cell, text in rows if not is_missing(cell)]
+    problems = capped(
+        Problem(
+            "error",
+            f"Row {row}, column {name!r}: expected one label for each of the {length} residues, found {len(labels)}.",
+            row,
+            name,
+            str(len(labels)),
+        )
+        for row, labels, length in filled
+        if len(labels) != length
+    )
+    classes = list(residue_class_names(frame[name]))
+    if filled and not classes:
+        problems.append(
+            Problem("error", f"Column {name!r} holds no label but {UNKNOWN!r}; choose another column.", column=name)
+        )
+    if len(classes) > 50:
+        message = f"Column {name!r} has {len(classes)} different labels; expected at most 50 classes of residues."
+        problems.append(Problem("error", message, column=name))
+    return problems + _check_single_class(name, classes)
+
+
+def _length(cell: Any) -> int:
+    return 0 if is_missing(cell) else len(str(cell).strip())

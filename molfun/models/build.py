@@ -1,0 +1,71 @@
+"""From settings to a model: looks up the card, builds adapter and head."""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+from torch import nn
+
+from molfun.adapters.base import BaseAdapter
+from molfun.adapters.catalog import find_model
+from molfun.errors import SettingError
+from molfun.models.heads import PerResidueHead, PooledHead
+from molfun.models.settings import HeadSettings, ModelSettings
+from molfun.models.structure import MolfunStructureModel
+
+
+def build_adapter(name: str, weights: str = "pretrained", *, load: bool = True) -> BaseAdapter:
+    """Build a backbone by its catalog name; `load=False` leaves it untrained, for counting.
+
+    Raises:
+        ModelError: The name is unknown or the weights cannot be read.
+    """
+    card = find_model(name)
+    module, _, function = card.builder.partition(":")
+    adapter: BaseAdapter = getattr(import_module(module), function)(card, weights, load=load)
+    return adapter
+
+
+def build_head(settings: HeadSettings, *, task: str, hidden_size: int, num_chains: int, num_outputs: int) -> nn.Module:
+    """Build the task layer.
+
+    Raises:
+        SettingError: Per-residue classification is asked of several chains.
+    """
+    if task != "per_residue":
+        return PooledHead(hidden_size, num_chains, num_outputs, settings)
+    if num_chains > 1:
+        raise SettingError(f"Per-residue classification takes one sequence column, not {num_chains}; choose one.")
+    return PerResidueHead(hidden_size, num_outputs, settings)
+
+
+def build_model(
+    settings: ModelSettings,
+    *,
+    task: str,
+    num_chains: int = 1,
+    num_outputs: int = 1,
+    target_mean: float = 0.0,
+    target_std: float = 1.0,
+    load: bool = True,
+) -> MolfunStructureModel:
+    """Build backbone and head.
+
+    Args:
+        settings: Which backbone, weights and head.
+        task: "regression", "classification" or "per_residue".
+        num_chains: Sequence columns of the data.
+        num_outputs: 1 for regression, number of classes otherwise.
+        target_mean: Mean of the training targets in the user's unit; only used for regression.
+        target_std: Standard deviation of the training targets in the user's unit; only used for regression.
+        load: False leaves the backbone untrained, for counting on the meta device.
+
+    Raises:
+        ModelError: The backbone cannot be built.
+        SettingError: Head and task do not fit.
+    """
+    adapter = build_adapter(settings.name, settings.weights, load=load)
+    head = build_head(
+        settings.head, task=task, hidden_size=adapter.hidden_size, num_chains=num_chains, num_outputs=num_outputs
+    )
+    return MolfunStructureModel(adapter, head, task=task, target_mean=target_mean, target_std=target_std)

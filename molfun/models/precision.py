@@ -1,0 +1,52 @@
+"""Numbers to compute in: bfloat16 where the device has it, float16 with scaling on older GPUs, else float32."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+
+import torch
+from torch.optim import Optimizer
+
+
+class Precision:
+    """Autocast and gradient scaling for one device.
+
+    Args:
+        device: Where the model computes.
+        amp: False computes everything in float32.
+
+    `reason` says in words what was chosen and why.
+    """
+
+    def __init__(self, device: torch.device, *, amp: bool) -> None:
+        self.device = device
+        self.dtype, self.reason = _choose(device, amp)
+        self.scaler = torch.amp.GradScaler(device.type, enabled=self.dtype is torch.float16)
+
+    def autocast(self) -> AbstractContextManager[object]:
+        """Return the context of a forward pass."""
+        return torch.autocast(self.device.type, dtype=self.dtype, enabled=self.dtype is not torch.float32)
+
+    def step(self, optimizer: Optimizer) -> bool:
+        """Take an optimiser step; return False where the scaler skipped it because of an overflow."""
+        scale = self.scaler.get_scale()
+        self.scaler.step(optimizer)
+        self.scaler.update()
+        return self.scaler.get_scale() >= scale
+
+
+def _choose(device: torch.device, amp: bool) -> tuple[torch.dtype, str]:
+    if not amp:
+        return torch.float32, "float32, as mixed precision is off"
+    if device.type == "cuda":
+        if torch.cuda.is_bf16_supported(including_emulation=False):
+            return torch.bfloat16, "bfloat16, native on this GPU"
+        return torch.float16, "float16 with gradient scaling, as this GPU has no native bfloat16"
+    if _cpu_has_bfloat16():
+        return torch.bfloat16, "bfloat16, native on this CPU"
+    return torch.float32, "float32, as this CPU has no native bfloat16"
+
+
+def _cpu_has_bfloat16() -> bool:
+    capabilities = torch.cpu.get_capabilities()
+    return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16") or capabilities.get("bf16"))

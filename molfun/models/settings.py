@@ -1,0 +1,48 @@
+"""Settings of a model: which backbone, which weights, which head. Readable without torch."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from molfun.settings import Settings, setting
+
+Pooling = Literal["mean", "cls", "attention"]
+
+
+class HeadSettings(Settings):
+    """The task layer on top of the trunk."""
+
+    pooling: Pooling = setting(
+        "mean",
+        label="Pooling",
+        help="How residue states become one vector: their mean, the CLS token, or a learned weighting.",
+        group="Head",
+    )
+    hidden_size: int = setting(
+        0, ge=0, le=8192, label="Hidden size", help="Width of a hidden layer in the head; 0 is a linear head.",
+        group="Head", level="advanced",
+    )  # fmt: skip
+    dropout: float = setting(
+        0.0,
+        ge=0.0,
+        lt=1.0,
+        label="Head dropout",
+        help="Share of features dropped in training.",
+        group="Head",
+        level="advanced",
+    )
+
+
+class ModelSettings(Settings):
+    """Backbone and head."""
+
+    name: str = setting(
+        "antiberty", label="Model", help="Backbone by its catalog name; `molfun models` lists them.", group="Model"
+    )
+    weights: str = setting(
+        "pretrained",
+        label="Weights",
+        help="'pretrained', 'random' (a control: the untrained architecture), or a folder in Hugging Face format.",
+        group="Model",
+    )
+    head: HeadSettings = HeadSettings()

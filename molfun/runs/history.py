@@ -1,0 +1,117 @@
+"""All runs as one table, for the pages and lists that show them beside each other."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from molfun.errors import MolfunError
+from molfun.runs.spec import RunSpec
+from molfun.runs.status import RunStatus, run_status
+from molfun.runs.store import RunFolder, RunStore
+from molfun.tracking.reader import read_metrics
+
+COLUMNS = (
+    "id", "name", "status", "cause", "strategy", "model", "weights", "dataset", "task", "metric", "best", "test",
+    "epoch", "epochs", "progress", "created", "minutes", "sparkline",
+)  # fmt: skip
+SPARKLINE_POINTS = 60
+
+
+def list_runs(home: Path) -> pd.DataFrame:
+    """Return one row a run, newest first, with the columns `COLUMNS`.
+
+    `metric` names the metric of `best` (validation) and `test`, NaN where not known; `created` is a UTC time stamp,
+    `minutes` the time at work, `sparkline` at most 60 validation losses. A run that cannot be read still has its row.
+    """
+    rows = [_row(folder) for folder in RunStore(home).list()]
+    return pd.DataFrame(rows, columns=list(COLUMNS))
+
+
+def summarise(folder: RunFolder) -> dict[str, Any]:
+    """Return the row of one run, as `list_runs` has it."""
+    return _row(folder)
+
+
+def _row(folder: RunFolder) -> dict[str, Any]:
+    state, status = folder.read_state(), run_status(folder)
+    best = _mapping(state.get("best"))
+    return {
+        "id": folder.id,
+        "status": status.status,
+        "cause": status.cause,
+        **_choices(folder),
+        **_scores(folder.read_scoreboard(), best),
+        "epoch": _number(state.get("epoch")),
+        "epochs": _number(state.get("epochs")),
+        "progress": np.nan if status.progress is None else status.progress,
+        "created": pd.Timestamp(_number(state.get("created"), 0.0), unit="s", tz="UTC"),
+        "minutes": _minutes(status),
+        "sparkline": sparkline(folder.metrics_path),
+    }
+
+
+def _choices(folder: RunFolder) -> dict[str, Any]:
+    try:
+        spec = _spec(folder.spec_path, folder.spec_path.stat().st_mtime_ns)
+    except (MolfunError, OSError):
+        return dict.fromkeys(("strategy", "model", "weights", "dataset", "task"), "") | {"name": folder.id}
+    columns = spec.data.columns
+    return {
+        "name": spec.name or folder.id,
+        "strategy": spec.strategy.kind,
+        "model": spec.model.name,
+        "weights": spec.model.weights,
+        "dataset": spec.data.dataset or spec.data.example or spec.data.table,
+        "task": columns.task if columns else "",
+    }
+
+
+@lru_cache(maxsize=1024)
+def _spec(path: Path, modified: int) -> RunSpec:
+    """Read a spec; specs never change, so a page that refreshes reads each once."""
+    return RunSpec.from_yaml(path)
+
+
+def _scores(board: Mapping[str, Any], best: Mapping[str, Any]) -> dict[str, Any]:
+    test = _mapping(_mapping(board.get("test")).get("metrics"))
+    metric = str(board.get("primary") or str(best.get("metric", "")).removeprefix("val_"))
+    return {"metric": metric, "best": _number(best.get("value")), "test": _number(test.get(metric))}
+
+
+def _minutes(status: RunStatus) -> float:
+    if status.started is None:
+        return float("nan")
+    return max(0.0, (status.ended or time.time()) - status.started) / 60.0
+
+
+def sparkline(path: Path, num_points: int = SPARKLINE_POINTS) -> list[float]:
+    """Return at most `num_points` validation losses, evenly taken, the last one included."""
+    try:
+        stat = path.stat()
+    except OSError:
+        return []
+    return list(_sparkline(path, stat.st_mtime_ns, stat.st_size, num_points))
+
+
+@lru_cache(maxsize=1024)
+def _sparkline(path: Path, modified: int, size: int, num_points: int) -> tuple[float, ...]:
+    _, epochs = read_metrics(path)
+    losses = epochs.get("val_loss", pd.Series(dtype=float)).dropna().to_numpy()
+    if len(losses) > num_points:
+        losses = losses[np.linspace(0, len(losses) - 1, num_points).round().astype(int)]
+    return tuple(float(loss) for loss in losses)
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
+
+
+def _number(value: Any, default: float = float("nan")) -> float:
+    return float(value) if isinstance(value, int | float) else default

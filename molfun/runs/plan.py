@@ -1,0 +1,120 @@
+"""From what a person typed (a spec, an example, a strategy, single settings) to a spec with nothing left open."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from molfun.adapters.catalog import find_model
+from molfun.data.dataset import Dataset
+from molfun.data.examples import EXAMPLES
+from molfun.data.settings import ColumnSettings
+from molfun.errors import SettingError, nearest
+from molfun.runs.resolve import resolve_data, table_beside
+from molfun.runs.spec import DataSource, RunSpec
+from molfun.runs.submit import resolve_spec
+from molfun.training.catalog import STRATEGIES
+from molfun.training.defaults import recommended
+from molfun.training.settings import StrategySettings
+
+TABLE_ENDINGS = (".csv", ".tsv", ".txt", ".xlsx", ".parquet", ".fasta", ".fa", ".faa")
+
+
+def read_target(target: str) -> dict[str, Any]:
+    """Return the plain values of a spec file; or those that name an example or a table.
+
+    Raises:
+        SettingError: `target` is neither, or the file is no YAML mapping.
+    """
+    path = Path(target).expanduser()
+    if target in EXAMPLES:
+        return {"data": {"example": target}}
+    if path.suffix.lower() in TABLE_ENDINGS:
+        return {"data": {"table": str(path.absolute())}}
+    if not path.exists():
+        hint = nearest(target, EXAMPLES) or f"; examples are {', '.join(EXAMPLES)}."
+        raise SettingError(f"Neither a spec file nor an example is named {target!r}{hint}")
+    RunSpec.from_yaml(path)
+    values: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
+    return table_beside(values, path.parent.absolute())
+
+
+def plan_run(
+    home: Path, values: Mapping[str, Any], *, strategy: str = "", changes: Mapping[str, Any] | None = None
+) -> tuple[RunSpec, Dataset]:
+    """Complete a spec: data saved, strategy chosen, settings that nobody gave taken from the recommendations.
+
+    Args:
+        home: The data folder.
+        values: A spec as plain values (`read_target`).
+        strategy: Kind that replaces the spec's own; empty keeps it.
+        changes: Dotted settings that win over everything.
+
+    Raises:
+        MolfunError: Anything that forbids a start; nothing was created but, at most, the dataset.
+    """
+    changes = dict(changes or {})
+    told = set(_paths(values)) | set(changes)
+    spec = _forget_untold(with_strategy(RunSpec.parse(values), strategy).changed(changes), told)
+    if not values.get("strategy"):
+        spec = _recommend(home, spec, told=told)
+    return resolve_spec(home, spec)
+
+
+def _forget_untold(spec: RunSpec, told: set[str]) -> RunSpec:
+    """Return the spec with only those column settings that were told, so that the others are guessed from the table."""
+    if spec.data.columns is None:
+        return spec
+    columns = {name: value for name, value in spec.data.columns if f"data.columns.{name}" in told}
+    return spec.model_copy(update={"data": spec.data.model_copy(update={"columns": ColumnSettings.parse(columns)})})
+
+
+def _recommend(home: Path, spec: RunSpec, *, told: set[str]) -> RunSpec:
+    """Return the spec with recommended settings wherever nothing was told."""
+    card = find_model(spec.model.name)
+    dataset = resolve_data(home, spec.data, card, seed=spec.data.split.seed if spec.data.split else None)
+    chosen = recommended(spec.strategy.kind, num_rows=dataset.counts["train"], task=dataset.task, model=card)
+    spec = spec.model_copy(update={"data": DataSource(dataset=dataset.id)})
+    return spec.changed({path: value for path, value in chosen.items() if path not in told})
+
+
+def with_strategy(spec: RunSpec, kind: str) -> RunSpec:
+    """Return the spec with another strategy; shared settings that differ from their defaults are carried over.
+
+    Raises:
+        SettingError: No strategy has that name.
+    """
+    if not kind or kind == spec.strategy.kind:
+        return spec
+    if kind not in STRATEGIES:
+        raise SettingError(
+            f"No strategy is named {kind!r}{nearest(kind, STRATEGIES) or f'; known: {list(STRATEGIES)}.'}"
+        )
+    old = spec.strategy.model_dump()
+    shared = {name: old[name] for name, field in StrategySettings.model_fields.items() if old[name] != field.default}
+    return spec.model_copy(update={"strategy": STRATEGIES[kind].settings.parse(shared)})
+
+
+def parse_changes(texts: list[str]) -> dict[str, str]:
+    """Return {"training.epochs": "2"} of ["training.epochs=2"].
+
+    Raises:
+        SettingError: One has no '='.
+    """
+    changes = {}
+    for text in texts:
+        path, sign, value = text.partition("=")
+        if not sign or not path.strip():
+            raise SettingError(f"--set {text!r} is no setting; expected key=value, e.g. --set training.epochs=3.")
+        changes[path.strip()] = value.strip()
+    return changes
+
+
+def _paths(values: Mapping[str, Any], before: str = "") -> Iterator[str]:
+    for name, value in values.items():
+        yield f"{before}{name}"
+        if isinstance(value, Mapping):
+            yield from _paths(value, f"{before}{name}.")

@@ -1,0 +1,88 @@
+"""Identity of a process across reboots and recycled pids, so that nobody else's process is taken for a worker."""
+
+from __future__ import annotations
+
+import socket
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+TOLERANCE_SECONDS = 0.05  # create_time comes from clock ticks
+
+
+def boot_id() -> str:
+    """Return an id of this boot of the machine."""
+    try:
+        return BOOT_ID.read_text(encoding="ascii").strip()
+    except OSError:
+        return f"{psutil.boot_time():.0f}"
+
+
+def identity_of(pid: int) -> dict[str, Any]:
+    """Return what identifies a living process.
+
+    Returns:
+        `pid`, `create_time` (unix seconds), `start_ticks` (clock ticks since boot), `boot_id`, `host`; the times are
+        None where the process has ended already or the system does not tell them.
+    """
+    try:
+        created: float | None = psutil.Process(pid).create_time()
+    except psutil.Error:
+        created = None
+    return {
+        "pid": pid,
+        "create_time": created,
+        "start_ticks": _start_ticks(pid),
+        "boot_id": boot_id(),
+        "host": socket.gethostname(),
+    }
+
+
+def find_process(state: Mapping[str, Any]) -> psutil.Process | None:
+    """Return the process that `state` identifies, or None where it is dead, a zombie, on another host or another's."""
+    pid = state.get("pid")
+    if not isinstance(pid, int) or is_elsewhere(state) or state.get("boot_id") != boot_id():
+        return None
+    try:
+        process = psutil.Process(pid)
+        ended = process.status() in (psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD)
+        return process if not ended and _is_same(process, state) else None
+    except psutil.Error:
+        return None
+
+
+def _is_same(process: psutil.Process, state: Mapping[str, Any]) -> bool:
+    """Compare when the process started with what was noted.
+
+    Ticks since boot come first: the wall-clock start moves when the system's clock is set.
+    """
+    noted, ticks = state.get("start_ticks"), _start_ticks(process.pid)
+    if noted is not None and ticks is not None:
+        return bool(noted == ticks)
+    created = state.get("create_time")
+    return isinstance(created, int | float) and abs(process.create_time() - created) <= TOLERANCE_SECONDS
+
+
+def _start_ticks(pid: int) -> int | None:
+    """Return field 22 of /proc/PID/stat (proc(5)), None where there is no such file."""
+    try:
+        text = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return None
+    # The name in parentheses (field 2) may hold blanks; what follows it starts with field 3.
+    return int(text.rpartition(")")[2].split()[19])
+
+
+def is_elsewhere(state: Mapping[str, Any]) -> bool:
+    """Tell whether the state was written by a process on another host."""
+    return state.get("host") not in (None, socket.gethostname())
+
+
+def heartbeat_age_seconds(state: Mapping[str, Any]) -> float:
+    """Return how long ago the worker gave a sign of life; infinite where it never did."""
+    beat = state.get("heartbeat")
+    return time.time() - beat if isinstance(beat, int | float) else float("inf")

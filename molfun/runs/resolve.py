@@ -1,0 +1,112 @@
+"""From where a spec says its rows are, to a saved dataset that the model can read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from molfun.adapters.catalog import ModelCard
+from molfun.data.checks import check_table
+from molfun.data.dataset import Dataset, load_dataset, save_dataset
+from molfun.data.examples import save_example
+from molfun.data.guess import guess_columns, looks_like_protein
+from molfun.data.problems import Problem
+from molfun.data.settings import ColumnSettings, SplitSettings
+from molfun.data.tables import read_table
+from molfun.errors import DataError, SettingError
+from molfun.runs.spec import DataSource
+
+SHOWN_PROBLEMS = 10
+
+
+def resolve_data(home: Path, source: DataSource, card: ModelCard, *, seed: int | None = None) -> Dataset:
+    """Return the dataset that `source` names, saved if it was not.
+
+    Args:
+        home: The data folder.
+        source: A dataset, an example or a table.
+        card: The model that must be able to read it.
+        seed: Seed of an example's sample and split; None takes its own.
+
+    Raises:
+        DataError: The rows cannot be read, or the model cannot read them.
+        SettingError: Not exactly one of dataset, example and table is given.
+    """
+    given = [name for name in ("dataset", "example", "table") if getattr(source, name)]
+    if len(given) != 1:
+        came = " and ".join(f"data.{name}" for name in given) or "none of them"
+        raise SettingError(f"Expected one of data.dataset, data.example and data.table, got {came}; give exactly one.")
+    root = home / "datasets"
+    if source.table:
+        return _save_table(root, source, card)
+    dataset = load_dataset(root, source.dataset) if source.dataset else save_example(root, source.example, seed or 0)
+    _check_saved(dataset, card)
+    return dataset
+
+
+def _save_table(root: Path, source: DataSource, card: ModelCard) -> Dataset:
+    path = Path(source.table).expanduser()
+    frame = read_table(path)
+    columns = complete_columns(frame, source.columns)
+    problems = check_table(frame, columns, letters=card.alphabet.letters, max_residues=card.num_residues_limit)
+    refuse(problems, f"The table {path.name} cannot be used with {card.title}")
+    split = source.split or SplitSettings()
+    return save_dataset(root, frame, columns, split, name=path.stem, about={"source": path.name})
+
+
+def complete_columns(frame: pd.DataFrame, given: ColumnSettings | None) -> ColumnSettings:
+    """Return the columns that were given, and a guess for everything that was not.
+
+    The guess looks at the given columns only, so that the task is that of the given target.
+    """
+    if given is None:
+        return guess_columns(frame)
+    told = {name: value for name, value in given.model_dump(exclude_unset=True).items() if value}
+    kept = [name for name in frame.columns if _may_be_meant(frame, name, given)]
+    return ColumnSettings.parse({**guess_columns(frame[kept]).model_dump(), **told})
+
+
+def _may_be_meant(frame: pd.DataFrame, name: str, given: ColumnSettings) -> bool:
+    """Tell whether a guess may look at a column: it is given, or its role is not."""
+    if name == given.target or name in given.sequence:
+        return True
+    is_protein = looks_like_protein(frame[name])
+    return not given.sequence if is_protein else given.target not in frame.columns
+
+
+def _check_saved(dataset: Dataset, card: ModelCard) -> None:
+    """Judge saved rows for a model that may know fewer letters than the one they were saved for."""
+    names = {f"chain_{i}": name for i, name in enumerate(dataset.columns.sequence, 1)}
+    names["target"] = dataset.columns.target
+    frame = dataset.frame[list(names)].rename(columns=names)
+    frame.attrs["file_rows"] = dataset.frame["row"].to_numpy()
+    found = check_table(frame, dataset.columns, letters=card.alphabet.letters, max_residues=card.num_residues_limit)
+    of_sequences = [problem for problem in found if problem.column in dataset.columns.sequence]
+    refuse(of_sequences, f"The dataset {dataset.name!r} cannot be used with {card.title}")
+
+
+def refuse(problems: Iterable[Problem], what: str) -> None:
+    """Raise where any problem is an error.
+
+    Raises:
+        DataError: `what`, and the errors.
+    """
+    errors = [problem.message for problem in problems if problem.severity == "error"]
+    if not errors:
+        return
+    if len(errors) == 1:
+        raise DataError(f"{what}: {errors[0]}")
+    rest = len(errors) - SHOWN_PROBLEMS
+    lines = "".join(f"\n  {message}" for message in errors[:SHOWN_PROBLEMS])
+    raise DataError(f"{what}:{lines}" + (f"\n  ... and {rest} more." if rest > 0 else ""))
+
+
+def table_beside(values: Mapping[str, Any], folder: Path) -> dict[str, Any]:
+    """Return a spec's plain values with a relative table path taken from the spec file's folder."""
+    data = values.get("data")
+    if not isinstance(data, Mapping) or not isinstance(data.get("table"), str) or not data["table"]:
+        return dict(values)
+    return {**values, "data": {**data, "table": str(folder / Path(data["table"]).expanduser())}}

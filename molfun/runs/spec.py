@@ -1,0 +1,98 @@
+"""RunSpec: everything that defines one run, as validated YAML. Written once into the run folder, never changed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Self
+
+import yaml
+
+from molfun.data.settings import ColumnSettings, SplitSettings
+from molfun.errors import SettingError
+from molfun.models.settings import ModelSettings
+from molfun.settings import Settings, setting
+from molfun.training.settings import AnyStrategySettings, HeadOnlySettings, TrainingSettings
+
+
+class DataSource(Settings):
+    """Where the rows come from: exactly one of a saved dataset, a built-in example, a table on disk."""
+
+    dataset: str = setting(
+        "", label="Dataset", help="Id of a saved dataset (page Data, or `molfun fit` on a table).", group="Data"
+    )
+    example: str = setting(
+        "", label="Example", help="Name of a built-in example; `molfun examples` lists them.", group="Data"
+    )
+    table: str = setting("", label="Table", help="Path of a CSV, TSV, Excel, Parquet or FASTA file.", group="Data")
+    columns: ColumnSettings | None = None
+    split: SplitSettings | None = None
+
+
+class RunSpec(Settings):
+    """One run. `data`, `model`, `strategy` are the three decisions; everything else has a default."""
+
+    name: str = setting("", label="Run name", help="Shown in lists; empty takes model, strategy and data.", group="Run")
+    data: DataSource = DataSource()
+    model: ModelSettings = ModelSettings()
+    strategy: AnyStrategySettings = HeadOnlySettings()
+    training: TrainingSettings = TrainingSettings()
+    trackers: list[str] = setting(
+        [], label="Trackers", help="Remote trackers beside the local record, e.g. wandb.", group="Run"
+    )
+
+    @classmethod
+    def from_yaml(cls, path: Path) -> Self:
+        """Read and validate a spec file.
+
+        Raises:
+            SettingError: The file is missing, is no YAML mapping, or holds an unknown or invalid setting.
+        """
+        try:
+            values = yaml.safe_load(path.read_text(encoding="utf-8"))
+        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+            raise SettingError(f"Cannot read the spec {path}: {error}. Expected a YAML file.") from None
+        if not isinstance(values, dict):
+            raise SettingError(
+                f"The spec {path} holds no settings; expected YAML such as 'data: {{example: v_genes}}'."
+            )
+        return cls.parse(values)
+
+    def to_yaml(self) -> str:
+        """Return all settings, resolved, as YAML."""
+        return str(yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False, allow_unicode=True))
+
+    def changed(self, changes: Mapping[str, Any]) -> Self:
+        """Return a copy with dotted settings replaced, e.g. `{"strategy.lr": "3e-4", "training.epochs": "2"}`.
+
+        Raises:
+            SettingError: A name is unknown or a value is outside its bounds.
+        """
+        values = self.model_dump(mode="json")
+        for path, value in changes.items():
+            _assign(values, path, value)
+        return type(self).parse(values)
+
+
+def _assign(values: dict[str, Any], path: str, value: Any) -> None:
+    """Set `values[a][b]... = value` for the dotted path "a.b..."; text is read as YAML (so that 1e-3 is a number)."""
+    *parents, last = path.split(".")
+    place = values
+    for part in parents:
+        inner = place.setdefault(part, {})
+        if inner is None:
+            inner = place[part] = {}
+        if not isinstance(inner, dict):
+            raise SettingError(f"Setting '{path}' does not exist: '{part}' holds a single value.")
+        place = inner
+    place[last] = _scalar(value) if isinstance(value, str) else value
+
+
+def _scalar(text: str) -> Any:
+    # YAML 1.1 reads "1e-3" as text because it lacks a dot; numbers come first.
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return yaml.safe_load(text) if text else text

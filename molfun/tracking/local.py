@@ -1,0 +1,116 @@
+"""The record that every run keeps: `metrics.jsonl` and `events.jsonl`, written line by line by one process.
+
+Owns the format. Reading it while it grows is `MetricsReader`'s, in `molfun.tracking.reader`, offered here as well.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, TextIO
+
+from typing_extensions import override
+
+from molfun.tracking.base import BaseTracker, Status
+from molfun.tracking.reader import EVENTS_NAME, METRICS_NAME, MetricsReader, read_events, read_metrics
+
+__all__ = ["EVENTS_NAME", "METRICS_NAME", "LocalTracker", "MetricsReader", "read_events", "read_metrics"]
+
+
+class LocalTracker(BaseTracker):
+    """Append metrics and events to the run folder; a row is on disk when the call returns, even if the process dies.
+
+    Args:
+        folder: The run folder.
+        segment: 0 for the first attempt, one more for every resume; rows of a later segment supersede the steps that
+            they repeat.
+    """
+
+    def __init__(self, folder: Path, *, segment: int = 0) -> None:
+        self.folder = folder
+        self.segment = segment
+        self._files: dict[str, TextIO] = {}
+
+    @override
+    def start_run(
+        self, run_id: str = "", name: str = "", group: str = "", tags: Sequence[str] = (), resume: bool = False
+    ) -> None:
+        self.log_event("resume" if resume else "start", run_id=run_id, name=name, group=group, tags=list(tags))
+
+    @override
+    def log_config(self, config: Mapping[str, Any]) -> None:
+        self.log_event("config", config=config)
+
+    @override
+    def log_step(self, metrics: Mapping[str, float], step: int) -> None:
+        self._append_metrics("step", metrics, step)
+
+    @override
+    def log_metrics(self, metrics: Mapping[str, float], step: int) -> None:
+        self._append_metrics("epoch", metrics, step)
+
+    @override
+    def log_artifact(self, path: Path, name: str = "") -> None:
+        self.log_event("artifact", path=str(path), name=name or path.name)
+
+    @override
+    def log_text(self, text: str, name: str) -> None:
+        self.log_event("text", name=name, text=text)
+
+    def log_event(self, kind: str, **fields: Any) -> None:
+        """Append one event: its kind, the segment, the time in unix seconds, and `fields`."""
+        row = {"kind": kind, "segment": self.segment, "t": round(time.time(), 3)}
+        self._append(EVENTS_NAME, {**fields, **row})
+
+    @override
+    def end_run(self, status: Status = "finished", error: str = "") -> None:
+        self.log_event("end", status=status, error=error)
+        for file in self._files.values():
+            file.close()
+        self._files.clear()
+
+    def _append_metrics(self, kind: str, metrics: Mapping[str, float], step: int) -> None:
+        row = {"kind": kind, "segment": self.segment, "step": int(step), "t": round(time.time(), 3)}
+        row.update({name: _number(value) for name, value in metrics.items() if name not in row})
+        self._append(METRICS_NAME, row)
+
+    def _append(self, name: str, row: Mapping[str, Any]) -> None:
+        if name not in self._files:
+            self._files[name] = _open_lines(self.folder / name)
+        self._files[name].write(json.dumps(_plain(row), allow_nan=False, ensure_ascii=False) + "\n")
+
+
+def _open_lines(path: Path) -> TextIO:
+    """Open for appending, line buffered; a line torn by a killed process is ended first, so that only it is lost."""
+    torn = False
+    if path.exists() and path.stat().st_size:
+        with path.open("rb") as earlier:
+            earlier.seek(-1, 2)
+            torn = earlier.read(1) != b"\n"
+    file = path.open("a", buffering=1, encoding="utf-8")
+    if torn:
+        file.write("\n")
+    return file
+
+
+def _number(value: Any) -> float | None:
+    """Return a float, or None for what JSON cannot hold: NaN and the infinities."""
+    number = float(value)
+    return number if math.isfinite(number) else None
+
+
+def _plain(value: Any) -> Any:
+    """Return `value` as JSON can hold it; unknown types become text."""
+    if value is None or isinstance(value, bool | int | str):
+        return value
+    if isinstance(value, float):
+        return _number(value)
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, Sequence | set | frozenset):
+        return [_plain(item) for item in value]
+    # NumPy scalars and one-element tensors, without importing either.
+    return _plain(value.item()) if getattr(value, "size", None) == 1 and hasattr(value, "item") else str(value)

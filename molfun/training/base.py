@@ -1,0 +1,160 @@
+"""FinetuneStrategy: subclasses say what trains in two methods; `fit` says how, once, for all of them."""
+
+from __future__ import annotations
+
+import inspect
+import uuid
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, ClassVar, final
+
+from molfun.models.lora import remove_lora
+from molfun.models.structure import MolfunStructureModel
+from molfun.tracking.base import BaseTracker, NullTracker
+from molfun.training.callbacks import Callback
+from molfun.training.distributed import BaseDistributedStrategy, SingleDevice
+from molfun.training.groups import ParamGroup
+from molfun.training.loop import Loop
+from molfun.training.settings import StrategySettings
+from molfun.types import Loader
+
+
+class FinetuneStrategy(ABC):
+    """What trains, and the loop that trains it.
+
+    A subclass declares `_setup_impl` (freeze, unfreeze, inject) and `param_groups` (who gets which learning rate), and
+    may name a `settings_class` of its own.
+
+    Args:
+        **settings: Values of `settings_class`; unknown names and values out of bounds are refused.
+
+    Raises:
+        SettingError: A setting is unknown or out of its bounds.
+    """
+
+    settings_class: ClassVar[type[StrategySettings]] = StrategySettings
+
+    def __init__(self, **settings: Any) -> None:
+        self.settings = self.settings_class.parse(settings)
+        # Marks models that this object prepared; a name rather than `self`, so that copies of a model keep it.
+        self._mark = uuid.uuid4().hex
+        self._described: dict[str, Any] = {}
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        # help() and editors show the declared settings instead of **settings.
+        fields = [(name, field) for name, field in cls.settings_class.model_fields.items() if field.title]
+        cls.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
+            [
+                inspect.Parameter(n, inspect.Parameter.KEYWORD_ONLY, default=f.default, annotation=f.annotation)
+                for n, f in fields
+            ]
+        )
+
+    @abstractmethod
+    def _setup_impl(self, model: MolfunStructureModel) -> None:
+        """Decide what trains, on a model whose every parameter trains and that holds no LoRA."""
+
+    @abstractmethod
+    def param_groups(self, model: MolfunStructureModel) -> list[ParamGroup]:
+        """Return [{"name", "lr", "params"}] that together hold every parameter that trains, each once."""
+
+    @final
+    def setup(self, model: MolfunStructureModel) -> None:
+        """Prepare a model for this strategy; a second call does nothing, another strategy starts clean."""
+        if model.prepared_by == self._mark:
+            return
+        remove_lora(model.adapter)
+        model.lora_config = None
+        model.adapter.unfreeze_trunk()
+        model.head.requires_grad_(True)
+        self._setup_impl(model)
+        model.prepared_by = self._mark
+        trainable = sum(p.numel() for p in model.parameters() if p.requires_grad)
+        self._described = {"num_trainable": trainable, **self._describe_setup(model)}
+
+    def _describe_setup(self, model: MolfunStructureModel) -> dict[str, Any]:
+        """Return what was decided while setting up (LoRA targets, for example), for `describe`."""
+        return {}
+
+    @final
+    def fit(
+        self,
+        model: MolfunStructureModel,
+        train_loader: Loader,
+        val_loader: Loader | None = None,
+        epochs: int = 10,
+        *,
+        tracker: BaseTracker | None = None,
+        callbacks: Sequence[Callback] = (),
+        distributed: BaseDistributedStrategy | None = None,
+        checkpoint_dir: Path | str | None = None,
+        save_every: int = 0,
+        resume_from: Path | str | None = None,
+    ) -> list[dict[str, float]]:
+        """Train, validate, checkpoint and record.
+
+        Args:
+            model: Changed in place; afterwards it holds the weights of the last step (see `apply_ema`).
+            train_loader: Batches with targets; its length must be known.
+            val_loader: Batches with targets; None or an empty one trains without validation.
+            epochs: Passes over the training rows, earlier ones of a resumed run included.
+            tracker: Sink of metrics.
+            callbacks: Hooks, called in order.
+            distributed: How the run is spread; None is one process on the best device.
+            checkpoint_dir: Folder for `best`, `last` and `epoch_N`; None keeps nothing on disk.
+            save_every: Keep `epoch_N` every so many epochs; 0 never does.
+            resume_from: Folder of a checkpoint to go on from.
+
+        Returns:
+            One dict an epoch: epoch, train_loss, seconds, and with validation val_loss and val_<metric>.
+
+        Raises:
+            DataError: There is no training row.
+            ModelError: A parameter that should train gets no gradient, or the loss is not finite.
+            RunError: `resume_from` is no checkpoint of this model and strategy.
+        """
+        tracker = tracker or NullTracker()
+        distributed = distributed or SingleDevice()
+        distributed.setup()
+        model.to(distributed.device)
+        self.setup(model)
+        loop = Loop(
+            self, distributed.wrap_model(model), num_batches=len(train_loader), epochs=epochs, distributed=distributed,
+            callbacks=callbacks, checkpoint_dir=None if checkpoint_dir is None else Path(checkpoint_dir),
+        )  # fmt: skip
+        train_loader = distributed.wrap_loader(train_loader, shuffle=True)
+        val_loader = distributed.wrap_loader(val_loader, shuffle=False) if val_loader else None
+        if resume_from is not None:
+            loop.resume(Path(resume_from))
+        tracker.log_config(self.describe())
+        loop.callbacks.on_fit_begin(loop)
+        while loop.wants_epoch:
+            row = loop.train_epoch(train_loader, tracker)
+            if loop.was_interrupted:
+                break
+            if val_loader is not None:
+                row |= loop.validate(val_loader)
+            loop.finish_epoch(row, save_every)
+            tracker.log_metrics(row, step=loop.progress.epoch)
+            loop.callbacks.on_epoch_end(loop, row)
+        loop.save("last")
+        loop.callbacks.on_fit_end(loop)
+        distributed.cleanup()
+        self._last_ema = loop.ema
+        return loop.progress.history
+
+    @final
+    def apply_ema(self, model: MolfunStructureModel) -> bool:
+        """Overwrite the weights of the model fitted last with their moving average; False where EMA was off."""
+        ema = getattr(self, "_last_ema", None)
+        if ema is None or not ema.is_active or model.prepared_by != self._mark:
+            return False
+        ema.copy_to_model()
+        return True
+
+    @final
+    def describe(self) -> dict[str, Any]:
+        """Return name, every setting and, after `setup`, what was decided, as plain values."""
+        return {"strategy": type(self).__name__, **self.settings.model_dump(mode="json"), **self._described}

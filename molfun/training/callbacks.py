@@ -1,0 +1,63 @@
+"""Hooks around the loop. Trackers, steering and progress displays are callbacks or read as such."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from typing_extensions import override
+
+if TYPE_CHECKING:
+    from molfun.training.loop import Loop
+
+
+class Callback:
+    """Base of all hooks; override those you need. `loop` has model, optimiser, progress, `request_stop(reason)`."""
+
+    def on_fit_begin(self, loop: Loop) -> None:
+        """Run before the first batch, after a resume."""
+
+    def on_step_end(self, loop: Loop, metrics: Mapping[str, float]) -> None:
+        """Run after every optimiser step with loss, every group's lr, grad_norm, tokens_per_second, epoch."""
+
+    def on_epoch_end(self, loop: Loop, metrics: Mapping[str, float]) -> None:
+        """Run after every epoch's validation with its row of the history."""
+
+    def on_checkpoint(self, loop: Loop, name: str, path: Path) -> None:
+        """Run after a checkpoint was written."""
+
+    def on_fit_end(self, loop: Loop) -> None:
+        """Run after the last epoch; not after an error."""
+
+
+class CallbackList(Callback):
+    """Several callbacks as one, called in order."""
+
+    def __init__(self, callbacks: Iterable[Callback]) -> None:
+        self.callbacks = list(callbacks)
+
+    @override
+    def on_fit_begin(self, loop: Loop) -> None:
+        for callback in self.callbacks:
+            callback.on_fit_begin(loop)
+
+    @override
+    def on_step_end(self, loop: Loop, metrics: Mapping[str, float]) -> None:
+        for callback in self.callbacks:
+            callback.on_step_end(loop, metrics)
+
+    @override
+    def on_epoch_end(self, loop: Loop, metrics: Mapping[str, float]) -> None:
+        for callback in self.callbacks:
+            callback.on_epoch_end(loop, metrics)
+
+    @override
+    def on_checkpoint(self, loop: Loop, name: str, path: Path) -> None:
+        for callback in self.callbacks:
+            callback.on_checkpoint(loop, name, path)
+
+    @override
+    def on_fit_end(self, loop: Loop) -> None:
+        for callback in self.callbacks:
+            callback.on_fit_end(loop)

@@ -1,0 +1,56 @@
+"""Settings to start from, by strategy, rows, task and model size: measured choices, not laws. Readable without torch.
+
+One learning rate never serves a fresh head and a pretrained trunk alike, so each has its own.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from molfun.adapters.catalog import ModelCard
+from molfun.errors import SettingError, nearest
+from molfun.training.catalog import STRATEGIES
+
+# Head rates are high because a head starts from nothing; trunk rates low because a trunk starts from a good place.
+_RATES: dict[str, dict[str, Any]] = {
+    "head_only": {"strategy.lr": 3e-3},
+    "lora": {"strategy.lr": 5e-4, "strategy.lr_head": 5e-3, "strategy.lr_lora": 5e-4},
+    "partial": {"strategy.lr": 5e-5, "strategy.lr_trunk": 5e-5, "strategy.lr_head": 3e-3},
+    "full": {"strategy.lr": 3e-5, "strategy.layer_lr_decay": 0.9, "strategy.lr_head": 3e-3},
+}
+_STEPS = {"head_only": 120, "lora": 45, "partial": 45, "full": 45}
+_EPOCHS = {"head_only": (6, 30), "lora": (3, 10), "partial": (3, 10), "full": (3, 10)}
+
+
+def recommended(kind: str, *, num_rows: int, task: str, model: ModelCard) -> dict[str, Any]:
+    """Return dotted settings of a spec, e.g. {"strategy.lr": 0.005, "training.epochs": 8}.
+
+    Args:
+        kind: Strategy: head_only, lora, partial or full.
+        num_rows: Training rows.
+        task: regression, classification or per_residue.
+        model: The backbone.
+
+    Raises:
+        SettingError: No strategy has that name.
+    """
+    if kind not in STRATEGIES:
+        raise SettingError(
+            f"No strategy is named {kind!r}{nearest(kind, STRATEGIES) or f'; known: {list(STRATEGIES)}.'}"
+        )
+    batch_size = 16 if num_rows < 5000 else 32
+    steps_per_epoch = max(1, -(-num_rows // batch_size))
+    fewest, most = _EPOCHS[kind]
+    epochs = min(most, max(fewest, round(_STEPS[kind] / steps_per_epoch)))
+    total = steps_per_epoch * epochs
+    chosen = {
+        "strategy.kind": kind,
+        **_RATES[kind],
+        "strategy.warmup_steps": min(100, total // 10),
+        "strategy.loss_fn": "mse" if task == "regression" else "cross_entropy",
+        "training.epochs": epochs,
+        "training.batch_size": batch_size,
+    }
+    if kind == "partial":
+        chosen["strategy.unfreeze_last_n"] = max(1, round(model.num_blocks / 4))
+    return chosen

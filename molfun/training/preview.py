@@ -1,0 +1,69 @@
+"""What would train, counted on the meta device from the configuration alone: no weights, no memory.
+
+Runs as its own process, because it needs torch and the app must not load it: one JSON request a line on standard
+input, one JSON answer a line on standard output (`python -m molfun.training.preview --serve`).
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+
+from molfun.errors import MolfunError
+from molfun.models.build import build_model
+from molfun.models.parameters import count_parts
+from molfun.models.settings import ModelSettings
+from molfun.training.build import build_strategy
+
+logger = logging.getLogger(__name__)
+
+
+def preview_parameters(request: Mapping[str, Any]) -> dict[str, Any]:
+    """Count what a spec would train.
+
+    Args:
+        request: {"spec": a run spec as plain values, "task", "num_outputs", "num_chains"}.
+
+    Returns:
+        {"parts", "groups", "blocks", "total", "trainable", "warnings"}; counts are numbers of parameters.
+
+    Raises:
+        MolfunError: The spec's model or strategy cannot be built.
+    """
+    spec = request["spec"]
+    with torch.device("meta"):
+        model = build_model(
+            ModelSettings.parse(spec["model"]), task=request["task"], num_chains=request["num_chains"],
+            num_outputs=request["num_outputs"], load=False,
+        )  # fmt: skip
+        strategy = build_strategy(spec["strategy"])
+        strategy.setup(model)
+    return count_parts(model, strategy.param_groups(model))
+
+
+def answer(line: str) -> dict[str, Any]:
+    """Answer one request; problems come back as {"error": sentence}."""
+    try:
+        return preview_parameters(json.loads(line))
+    except MolfunError as error:
+        return {"error": str(error)}
+    except Exception:  # the process must outlive any one request; the log keeps the traceback
+        logger.exception("A preview failed.")
+        return {"error": "The parameters could not be counted; the app's log says why."}
+
+
+def serve() -> None:
+    """Answer requests until standard input closes, which it does when the app ends."""
+    # Libraries print banners; only answers may reach standard output.
+    out, sys.stdout = sys.stdout, sys.stderr
+    for line in sys.stdin:
+        print(json.dumps(answer(line)), file=out, flush=True)
+
+
+if __name__ == "__main__":
+    serve()

@@ -1,0 +1,161 @@
+"""Settings of the strategies and of the loop. Readable without torch; who uses them lives beside this file."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from molfun.settings import Settings, setting
+
+Schedule = Literal["cosine", "linear", "constant"]
+
+
+class StrategySettings(Settings):
+    """What every strategy shares: optimiser, schedule, EMA, precision, early stopping."""
+
+    lr: float = setting(1e-4, ge=0.0, le=1.0, label="Learning rate", help="Peak step size of AdamW.", group="Optimiser")
+    weight_decay: float = setting(
+        0.01, ge=0.0, le=1.0, label="Weight decay", help="Pull towards zero; not on biases, norms and embeddings.",
+        group="Optimiser", level="advanced",
+    )  # fmt: skip
+    warmup_steps: int = setting(
+        0,
+        ge=0,
+        label="Warm-up",
+        unit="steps",
+        help="Optimiser steps over which the learning rate rises from 0.",
+        group="Schedule",
+    )
+    scheduler: Schedule = setting(
+        "cosine",
+        label="Schedule",
+        help="Shape of the learning rate after warm-up, down to the minimum.",
+        group="Schedule",
+    )
+    min_lr: float = setting(
+        1e-6, ge=0.0, le=1.0, label="Minimum learning rate", help="Learning rate at the last step.", group="Schedule",
+        level="advanced", depends_on="schedule is cosine or linear",
+    )  # fmt: skip
+    ema_decay: float = setting(
+        0.0, ge=0.0, lt=1.0, label="EMA decay",
+        help="Validate and keep a moving average of the weights; 0 is off, 0.99-0.999 is common.",
+        group="Averaging",
+    )  # fmt: skip
+    grad_clip: float = setting(
+        1.0,
+        ge=0.0,
+        label="Gradient clipping",
+        help="Largest norm of the gradient; 0 is off.",
+        group="Optimiser",
+        level="advanced",
+    )
+    accumulation_steps: int = setting(
+        1, ge=1, le=1024, label="Accumulation", unit="batches", help="Batches summed before one optimiser step.",
+        group="Optimiser", level="advanced",
+    )  # fmt: skip
+    amp: bool = setting(
+        True, label="Mixed precision", help="bfloat16 where the device computes it natively; full precision otherwise.",
+        group="Precision", level="advanced",
+    )  # fmt: skip
+    early_stopping_patience: int = setting(
+        0, ge=0, label="Early stopping", unit="epochs",
+        help="Stop after this many epochs without a better validation loss; 0 is off.", group="Stopping",
+    )  # fmt: skip
+    loss_fn: str = setting(
+        "mse", label="Loss", help="mse, mae or huber for numbers, cross_entropy for classes.",
+        group="Loss", level="advanced",
+    )  # fmt: skip
+
+
+class HeadOnlySettings(StrategySettings):
+    """Train the head, freeze the trunk."""
+
+    kind: Literal["head_only"] = "head_only"
+
+
+class LoRASettings(StrategySettings):
+    """Train low-rank updates of attention projections, and the head."""
+
+    kind: Literal["lora"] = "lora"
+    rank: int = setting(
+        8, ge=1, le=512, label="Rank", help="Rank of each update; more rank, more parameters.", group="LoRA"
+    )
+    alpha: float = setting(16.0, gt=0.0, label="Alpha", help="Scale of the updates: alpha / rank.", group="LoRA")
+    dropout: float = setting(
+        0.0, ge=0.0, lt=1.0, label="LoRA dropout", help="Dropout before each update.", group="LoRA", level="advanced"
+    )
+    target_modules: list[str] | None = setting(
+        None, label="Target modules", help="Names of the layers that get an update; auto asks the model.", group="LoRA",
+        level="advanced",
+    )  # fmt: skip
+    lr_head: float | None = setting(
+        None, ge=0.0, le=1.0, label="Head learning rate", help="Auto is the learning rate above.", group="Optimiser"
+    )
+    lr_lora: float | None = setting(
+        None, ge=0.0, le=1.0, label="LoRA learning rate", help="Auto is the learning rate above.", group="Optimiser"
+    )
+
+
+class PartialSettings(StrategySettings):
+    """Train the last blocks of the trunk, and the head."""
+
+    kind: Literal["partial"] = "partial"
+    unfreeze_last_n: int = setting(
+        4, ge=0, label="Blocks to train", help="How many of the last trunk blocks train.", group="Layers"
+    )
+    unfreeze_structure_module: bool = setting(
+        False, label="Train structure module", help="Also train the structure module, where the model has one.",
+        group="Layers", level="advanced",
+    )  # fmt: skip
+    lr_trunk: float | None = setting(
+        None, ge=0.0, le=1.0, label="Trunk learning rate", help="Auto is the learning rate above.", group="Optimiser"
+    )
+    lr_head: float | None = setting(
+        None, ge=0.0, le=1.0, label="Head learning rate", help="Auto is the learning rate above.", group="Optimiser"
+    )
+
+
+class FullSettings(StrategySettings):
+    """Train everything, earlier layers more gently."""
+
+    kind: Literal["full"] = "full"
+    layer_lr_decay: float = setting(
+        0.95, gt=0.0, le=1.0, label="Layer-wise decay",
+        help="Each earlier block gets this factor times the next one's rate.", group="Layers",
+    )  # fmt: skip
+    lr_head: float | None = setting(
+        None, ge=0.0, le=1.0, label="Head learning rate", help="Auto is the learning rate above.", group="Optimiser"
+    )
+
+
+AnyStrategySettings = Annotated[
+    HeadOnlySettings | LoRASettings | PartialSettings | FullSettings, Field(discriminator="kind")
+]
+
+
+class TrainingSettings(Settings):
+    """The loop around a strategy: how long, how large a batch, which device."""
+
+    epochs: int = setting(10, ge=1, le=100_000, label="Epochs", help="Passes over the training rows.", group="Training")
+    batch_size: int = setting(
+        16, ge=1, le=65_536, label="Batch size", unit="rows", help="Rows in one forward.", group="Training"
+    )
+    seed: int = setting(
+        0, ge=0, label="Seed", help="Start of every random number; the same seed repeats the run.", group="Training"
+    )
+    save_every: int = setting(
+        0, ge=0, label="Save every", unit="epochs",
+        help="Keep a checkpoint every so many epochs; 0 keeps best and last only.", group="Training", level="advanced",
+    )  # fmt: skip
+    device: Literal["auto", "cpu", "cuda"] = setting(
+        "auto", label="Device", help="Auto takes the GPU where there is one.", group="Training", level="advanced"
+    )
+    num_threads: int = setting(
+        0,
+        ge=0,
+        label="CPU threads",
+        help="Threads of one process; 0 takes every core.",
+        group="Training",
+        level="advanced",
+    )

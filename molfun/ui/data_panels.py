@@ -1,0 +1,202 @@
+"""Parts of the Data page: example cards, columns, problems, pictures, split, saved datasets."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from molfun.data.checks import Problem
+from molfun.data.examples import EXAMPLES
+from molfun.data.settings import ColumnSettings, SplitSettings
+from molfun.settings import describe_settings
+from molfun.ui import distributions, shell, text
+from molfun.ui.forms import draw_setting
+from molfun.ui.sources import Source, rows_with_parts
+
+PREVIEW_ROWS = 200
+SHOWN_PROBLEMS = 8
+SPLIT_KINDS = {
+    "random": "Random rows",
+    "stratified": "Random, same class shares",
+    "column": "A column says",
+    "group": "Groups stay together",
+}
+
+
+def draw_example_cards(on_pick: Callable[[str], None], label: str, *, key: str) -> None:
+    """Draw one card an example with a button that calls `on_pick` with its name."""
+    for place, example in zip(st.columns(len(EXAMPLES)), EXAMPLES.values(), strict=True):
+        with place, st.container(border=True, height="stretch"):
+            st.markdown(f"**{example.title}**")
+            st.caption(example.summary)
+            st.badge(text.TASKS[example.task], color="blue" if example.suits else "gray")
+            st.button(
+                label,
+                key=f"{key}.{example.name}",
+                on_click=on_pick,
+                args=(example.name,),
+                width="stretch",
+                help=f"{label}: {example.title}",
+            )
+
+
+def draw_about(about: dict[str, Any]) -> None:
+    """Show where data come from, under which licence, and what must be said beside results on them."""
+    for name in ("citation", "licence", "source"):
+        if about.get(name):
+            st.caption(f"**{name.capitalize()}** · {about[name]}")
+    notes = about.get("notes") or []
+    if notes:
+        st.info("\n".join(f"- {note}" for note in notes), icon=":material/lightbulb:")
+
+
+def draw_preview(frame: pd.DataFrame) -> None:
+    """Show the first rows and the size of a table."""
+    st.dataframe(frame.head(PREVIEW_ROWS), height=248, hide_index=True, alt="First rows of the table")
+    shown = f", the first {PREVIEW_ROWS} shown" if len(frame) > PREVIEW_ROWS else ""
+    st.caption(f"{text.plural(len(frame), 'row')}, {text.plural(len(frame.columns), 'column')}{shown}")
+
+
+def draw_columns(source: Source) -> ColumnSettings:
+    """Draw which columns are used and for what; the guess is the start."""
+    names, guessed = [str(name) for name in source.frame.columns], source.columns
+    infos = {info.name: info for info in describe_settings(ColumnSettings)}
+    left, right = st.columns(2)
+    with left:
+        sequence = st.multiselect(
+            "Sequence columns",
+            names,
+            default=[name for name in guessed.sequence if name in names],
+            key=f"{source.key}.sequence",
+            help=infos["sequence"].help,
+            persist_state="session",
+        )
+    with right:
+        target = st.selectbox(
+            "Target column",
+            names,
+            index=names.index(guessed.target) if guessed.target in names else None,
+            key=f"{source.key}.target",
+            help=infos["target"].help,
+            placeholder="Choose a column",
+            persist_state="session",
+        )
+    task = st.segmented_control(
+        "Task",
+        list(text.TASKS),
+        default=guessed.task,
+        format_func=text.TASKS.__getitem__,
+        required=True,
+        key=f"{source.key}.task",
+        help=infos["task"].help,
+        persist_state="session",
+    )
+    st.caption(text.TASK_SENTENCES[task or guessed.task])
+    values = {"sequence": sequence, "target": target or "", "task": task or guessed.task, "too_long": guessed.too_long}
+    return ColumnSettings.parse(values)
+
+
+def draw_too_long(source: Source, columns: ColumnSettings) -> ColumnSettings:
+    """Draw the policy for sequences beyond the model's limit."""
+    info = next(info for info in describe_settings(ColumnSettings) if info.name == "too_long")
+    policy = draw_setting(info, key=f"{source.key}.too_long", value=columns.too_long)
+    return columns.model_copy(update={"too_long": policy})
+
+
+def draw_split(source: Source) -> SplitSettings:
+    """Draw how rows are divided; shares and seed only where they have an effect."""
+    infos = {info.name: info for info in describe_settings(SplitSettings)}
+    key, start = f"{source.key}.split", source.split
+    kind = (
+        st.segmented_control(
+            "Split",
+            list(SPLIT_KINDS),
+            default=start.kind,
+            format_func=SPLIT_KINDS.__getitem__,
+            required=True,
+            key=f"{key}.kind",
+            help=infos["kind"].help,
+            persist_state="session",
+        )
+        or start.kind
+    )
+    values: dict[str, Any] = start.model_dump() | {"kind": kind}
+    if kind in ("column", "group"):
+        names = [str(name) for name in source.frame.columns]
+        index = names.index(start.column) if start.column in names else None
+        values["column"] = (
+            st.selectbox(
+                "Column",
+                names,
+                index=index,
+                key=f"{key}.column",
+                help=infos["column"].help,
+                placeholder="Choose a column",
+                persist_state="session",
+            )
+            or ""
+        )
+    if kind != "column":
+        for place, name in zip(st.columns(3), ("val_fraction", "test_fraction", "seed"), strict=True):
+            with place:
+                values[name] = draw_setting(infos[name], key=f"{key}.{name}", value=values[name])
+    return SplitSettings.parse(values)
+
+
+def draw_problems(problems: Sequence[Problem], model_title: str) -> bool:
+    """Show what is wrong and return whether nothing forbids a run."""
+    errors = [problem for problem in problems if problem.severity == "error"]
+    warnings = [problem for problem in problems if problem.severity != "error"]
+    if not problems:
+        st.success(f"Every row is fine for {model_title}.", icon=":material/check_circle:")
+    for found, show, icon in ((errors, st.error, ":material/error:"), (warnings, st.warning, ":material/warning:")):
+        if found:
+            show("\n".join(f"- {problem.message}" for problem in found[:SHOWN_PROBLEMS]), icon=icon)
+        if len(found) > SHOWN_PROBLEMS:
+            with st.expander(f"All {len(found)} of them, with row, column and value"):
+                table = pd.DataFrame(
+                    [{"Row": p.row, "Column": p.column, "Value": p.value, "What to do": p.message} for p in found]
+                )
+                st.dataframe(table, hide_index=True)
+    return not errors
+
+
+def draw_pictures(source: Source, columns: ColumnSettings, split: SplitSettings, *, limit: int) -> bool:
+    """Show lengths, targets and the rows of each part; return whether the split is possible."""
+    with shell.sentences():
+        rows = rows_with_parts(source, columns, split)
+    left, right = st.columns(2)
+    with left:
+        lengths = distributions.chain_lengths(source.frame, columns.sequence)
+        st.plotly_chart(distributions.length_figure(lengths, limit=limit), key=f"{source.key}.lengths", config=QUIET)
+    with right:
+        if columns.task == "per_residue":
+            st.dataframe(distributions.split_table(rows, by_class=False), width="content")
+        elif columns.task == "regression":
+            st.plotly_chart(distributions.target_figure(rows), key=f"{source.key}.targets", config=QUIET)
+        else:
+            st.plotly_chart(distributions.class_figure(rows), key=f"{source.key}.classes", config=QUIET)
+    if columns.task != "per_residue":
+        with st.expander("Rows of each part"):
+            st.dataframe(distributions.split_table(rows, by_class=columns.task == "classification"), width="content")
+    return True
+
+
+def draw_saved(entry: dict[str, Any]) -> None:
+    """Draw one saved dataset with a button that starts a run with it."""
+    with st.container(border=True, horizontal=True, vertical_alignment="center"):
+        parts = " / ".join(f"{entry['counts'].get(part, 0):,}" for part in ("train", "val", "test"))
+        facts = [
+            text.TASKS.get(entry["task"], entry["task"]),
+            f"{text.plural(entry['rows'], 'row')} ({parts} training / validation / test)",
+            text.moment(entry["created"]),
+        ]
+        st.markdown(f"**{entry['name']}**  \n:gray[{' · '.join(facts)}]", width="stretch")
+        if st.button("Start a run", key=f"saved.{entry['id']}", icon=":material/play_arrow:"):
+            st.switch_page(shell.NEW_RUN, query_params={"dataset": entry["id"]})
+
+
+QUIET = {"displaylogo": False, "displayModeBar": False}

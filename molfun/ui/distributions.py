@@ -1,0 +1,118 @@
+"""Pictures of a data set: lengths, target values, classes. DataFrame in, plotly Figure out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+
+from molfun.ui import text, theme
+from molfun.ui.charts import empty_figure
+
+NUM_BINS = 40
+MAX_CLASSES = 30
+
+
+def length_figure(lengths: pd.Series, *, limit: int | None = None) -> go.Figure:
+    """Draw how long sequences are, in residues; a dashed line marks the model's limit where it is near."""
+    values = lengths.to_numpy(dtype=float)
+    figure = empty_figure("Sequence lengths", "Residues", "Rows", height=260)
+    counts, edges = _bins(values, whole=True)
+    _add_bars(figure, counts, edges, theme.SKY, "rows")
+    if limit is not None and len(values) and values.max() > 0.8 * limit:
+        figure.add_vline(x=limit, line={"color": theme.VERMILION, "dash": "dash"}, annotation_text=f"limit {limit}")
+    return figure
+
+
+def target_figure(rows: pd.DataFrame) -> go.Figure:
+    """Draw the distribution of a numeric target in each part.
+
+    Args:
+        rows: `target` (float) and `split` ("train", "val", "test").
+    """
+    figure = empty_figure("Target values", "Value", "Rows", height=260)
+    values = pd.to_numeric(rows["target"], errors="coerce").to_numpy(dtype=float)
+    values = values[np.isfinite(values)]
+    if len(values) == 0:
+        return figure
+    edges = np.histogram_bin_edges(values, bins=min(NUM_BINS, max(5, len(values) // 5)))
+    for part, color in theme.PARTS.items():
+        inside = pd.to_numeric(rows.loc[rows["split"] == part, "target"], errors="coerce").dropna()
+        if len(inside):
+            counts = np.histogram(inside, bins=edges)[0]
+            _add_bars(figure, counts, edges, color, theme.PART_TITLES[part])
+    figure.update_layout(barmode="stack", showlegend=True)
+    return figure
+
+
+def class_figure(rows: pd.DataFrame) -> go.Figure:
+    """Draw how many rows each class has in each part.
+
+    Args:
+        rows: `target` (class name) and `split`; beyond 30 classes the largest are shown.
+    """
+    names = rows["target"].astype(str).value_counts().index[:MAX_CLASSES]
+    figure = empty_figure("Rows of each class", "Rows", "", height=max(200, 34 * len(names) + 110))
+    for part, color in theme.PARTS.items():
+        counts = rows.loc[rows["split"] == part, "target"].astype(str).value_counts().reindex(names, fill_value=0)
+        if counts.sum():
+            figure.add_bar(
+                y=list(names), x=counts.to_numpy(), name=theme.PART_TITLES[part], orientation="h", marker_color=color
+            )
+    figure.update_layout(barmode="stack", hovermode="y unified", bargap=0.35)
+    figure.update_xaxes(showgrid=True)
+    figure.update_yaxes(autorange="reversed", showgrid=False, type="category")
+    return figure
+
+
+def split_table(rows: pd.DataFrame, *, by_class: bool) -> pd.DataFrame:
+    """Return rows of each part (columns Training, Validation, Test), one line a class where `by_class`, and their sum.
+
+    Args:
+        rows: `target` and `split`.
+        by_class: Count each class by itself.
+    """
+    label = rows["target"].astype(str) if by_class else pd.Series("Rows", index=rows.index)
+    table = pd.crosstab(label, rows["split"]).reindex(columns=list(theme.PARTS), fill_value=0)
+    if by_class:
+        table.loc["All"] = table.sum()
+    table = table.rename(columns=theme.PART_TITLES)
+    table.index.name = "Class" if by_class else ""
+    table.columns.name = None
+    return table
+
+
+def chain_lengths(frame: pd.DataFrame, columns: Sequence[str]) -> pd.Series:
+    """Return the residues of each row's longest chain."""
+    lengths = [frame[name].astype(str).str.strip().str.len() for name in columns]
+    return pd.concat(lengths, axis=1).max(axis=1)
+
+
+def _bins(values: np.ndarray, *, whole: bool) -> tuple[np.ndarray, np.ndarray]:
+    if len(values) == 0:
+        return np.zeros(0), np.zeros(1)
+    low, high = values.min(), values.max()
+    if whole and high - low < NUM_BINS:
+        edges = np.arange(low - 0.5, high + 1.0)
+        return np.histogram(values, bins=edges)
+    return np.histogram(values, bins=NUM_BINS)
+
+
+def _add_bars(figure: go.Figure, counts: np.ndarray, edges: np.ndarray, color: str, name: str) -> None:
+    centres, widths = (edges[:-1] + edges[1:]) / 2, np.diff(edges)
+    hover = [
+        f"{text.number(low, 4).rstrip('0').rstrip('.')} to {text.number(high, 4).rstrip('0').rstrip('.')}: {int(n)}"
+        for low, high, n in zip(edges[:-1], edges[1:], counts, strict=True)
+    ]
+    figure.add_bar(
+        x=centres,
+        y=counts,
+        width=widths,
+        name=name,
+        marker={"color": color, "line_width": 0},
+        hovertext=hover,
+        hoverinfo="text",
+    )
+    figure.update_layout(bargap=0.04, hovermode="closest", showlegend=False)

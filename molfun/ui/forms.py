@@ -1,0 +1,144 @@
+"""Declared settings drawn as widgets, each with its help text: main ones first, advanced ones where a page folds them.
+
+A form knows no strategy by name; it draws whatever `describe_settings` lists.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import streamlit as st
+
+from molfun.settings import SettingInfo, Settings, describe_settings
+
+LR_STEP = 1e-5
+NUM_COLUMNS = 3
+
+# Settings without effect in a combination; the same condition is told in words by `depends_on`.
+INERT: dict[str, Callable[[Mapping[str, Any]], bool]] = {
+    "min_lr": lambda values: values.get("scheduler") == "constant",
+    "column": lambda values: values.get("kind") not in ("column", "group"),
+}
+
+
+def draw_settings(
+    cls: type[Settings],
+    *,
+    key: str,
+    defaults: Mapping[str, Any] | None = None,
+    skip: Sequence[str] = (),
+    choices: Mapping[str, Sequence[str]] | None = None,
+) -> dict[str, Any]:
+    """Draw the main settings of `cls` and return what the widgets hold.
+
+    Args:
+        cls: Settings class.
+        key: Prefix of the widgets' keys; a new prefix starts from `defaults` again.
+        defaults: Values to start from, by name; the declared default otherwise.
+        skip: Names that the page draws itself.
+        choices: Allowed values of text settings, by name; drawn as a list to choose from.
+
+    Returns:
+        Values by name; None where an optional setting is left on auto. They are validated by `cls.parse`, not here.
+    """
+    values: dict[str, Any] = {}
+    _draw_level(cls, "main", values, key, defaults or {}, skip, choices or {})
+    return values
+
+
+def draw_advanced(
+    cls: type[Settings],
+    values: dict[str, Any],
+    *,
+    key: str,
+    defaults: Mapping[str, Any] | None = None,
+    skip: Sequence[str] = (),
+    choices: Mapping[str, Sequence[str]] | None = None,
+) -> None:
+    """Draw the advanced settings of `cls` and add them to `values`; arguments as in `draw_settings`."""
+    _draw_level(cls, "advanced", values, key, defaults or {}, skip, choices or {})
+
+
+def _draw_level(
+    cls: type[Settings],
+    level: str,
+    values: dict[str, Any],
+    key: str,
+    defaults: Mapping[str, Any],
+    skip: Sequence[str],
+    choices: Mapping[str, Sequence[str]],
+) -> None:
+    infos = [info for info in describe_settings(cls) if info.level == level and info.name not in skip]
+    starts = {info.name: defaults.get(info.name, info.default) for info in infos}
+    _draw_grid(infos, key, starts, values, choices)
+
+
+def draw_setting(
+    info: SettingInfo, *, key: str, value: Any, disabled: bool = False, options: Sequence[str] = ()
+) -> Any:
+    """Draw one setting as the widget that fits its kind and return its value."""
+    common: dict[str, Any] = {"key": key, "help": _help(info), "disabled": disabled, "persist_state": "session"}
+    label = f"{info.label} ({info.unit})" if info.unit else info.label
+    shown = options or info.choices
+    if shown:
+        index = list(shown).index(value) if value in shown else 0
+        return st.selectbox(label, list(shown), index=index, format_func=_choice_title, **common)
+    if info.kind == "bool":
+        return st.toggle(label, value=bool(value), **common)
+    if info.kind in ("int", "float"):
+        return _number(info, label, value, common)
+    if info.kind == "list":
+        typed = st.text_input(
+            label, value=", ".join(value or ()), placeholder="auto" if info.optional else "", **common
+        )
+        return [part.strip() for part in typed.split(",") if part.strip()] or (None if info.optional else [])
+    return st.text_input(label, value=str(value or ""), **common)
+
+
+def _draw_grid(
+    infos: Sequence[SettingInfo],
+    key: str,
+    starts: Mapping[str, Any],
+    values: dict[str, Any],
+    choices: Mapping[str, Sequence[str]],
+) -> None:
+    """Draw settings row by row, so that they read in the order of declaration also where columns are stacked."""
+    for start in range(0, len(infos), NUM_COLUMNS):
+        places = st.columns(NUM_COLUMNS, vertical_alignment="bottom")
+        for place, info in zip(places, infos[start : start + NUM_COLUMNS], strict=False):
+            is_inert = info.name in INERT and INERT[info.name](values)
+            with place:
+                values[info.name] = draw_setting(
+                    info,
+                    key=f"{key}.{info.name}",
+                    value=starts[info.name],
+                    disabled=is_inert,
+                    options=choices.get(info.name, ()),
+                )
+
+
+def _number(info: SettingInfo, label: str, value: Any, common: Mapping[str, Any]) -> int | float | None:
+    kind = int if info.kind == "int" else float
+    low, high = info.minimum, info.maximum
+    style: dict[str, Any] = {"step": 1}
+    if info.kind == "float":
+        is_rate = info.name == "lr" or info.name.endswith("_lr") or info.name.startswith("lr_")
+        style = {"step": LR_STEP, "format": "%.1e"} if is_rate else {"step": 0.01, "format": "%g"}
+    return st.number_input(
+        label,
+        min_value=None if low is None else kind(low),
+        max_value=None if high is None or info.maximum_exclusive else kind(high),
+        value=None if value is None else kind(value),
+        placeholder="auto" if info.optional else None,
+        **style,
+        **common,
+    )
+
+
+def _help(info: SettingInfo) -> str:
+    return f"{info.help} Has an effect where {info.depends_on}." if info.depends_on else info.help
+
+
+def _choice_title(choice: str) -> str:
+    return choice.replace("_", " ").capitalize() if choice not in ("mse", "mae", "cls") else choice.upper()

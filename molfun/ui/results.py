@@ -1,0 +1,166 @@
+"""What a run that ended has to show: test score beside baselines, predictions, checkpoints, settings, next steps."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from molfun.data.dataset import Dataset, load_dataset
+from molfun.errors import MolfunError
+from molfun.runs.store import RunFolder
+from molfun.ui import outcomes, shell, text
+from molfun.ui.live_chart import CONFIG
+
+
+def draw_results(folder: RunFolder) -> None:
+    """Draw scores, baselines and predictions of a run, as far as they were written."""
+    scoreboard = folder.read_scoreboard()
+    if not scoreboard.get("test"):
+        st.info("There is no test score: the run ended before its best weights were scored.", icon=":material/info:")
+        return
+    st.subheader("Result", anchor=False)
+    st.markdown(verdict(scoreboard))
+    left, right = st.columns(2)
+    with left, st.container(border=True, height="stretch"):
+        _draw_scores(scoreboard)
+    with right, st.container(border=True, height="stretch"):
+        _draw_predictions(folder)
+    st.dataframe(
+        outcomes.scores_table(scoreboard).style.format("{:.3f}", na_rep="–"),
+        alt="Test scores of the run and of baselines",
+        placeholder="–",
+    )
+
+
+def verdict(scoreboard: dict[str, Any]) -> str:
+    """Return the result in one sentence: the test score, and whether a simple baseline is as good."""
+    primary = str(scoreboard.get("primary", ""))
+    score = scoreboard["test"]["metrics"].get(primary)
+    rows = text.count(scoreboard["test"].get("rows"))
+    said = f"**{text.metric_title(primary)} {text.number(score)}** on {rows} test rows that training never saw."
+    known = {name: values.get(primary) for name, values in (scoreboard.get("baselines") or {}).items()}
+    best = max((name for name in known if _is_number(known[name])), key=lambda name: known[name], default=None)
+    if best is None or not _is_number(score):
+        return said
+    title = text.baseline_title(best).lower()
+    if known[best] >= score:
+        return f"{said} The baseline “{title}” is as good or better ({text.number(known[best])})."
+    return f"{said} The best simple baseline, “{title}”, reaches {text.number(known[best])}."
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and math.isfinite(value)
+
+
+def _draw_scores(scoreboard: dict[str, Any]) -> None:
+    primary, metrics = str(scoreboard.get("primary", "")), scoreboard["test"]["metrics"]
+    figure = outcomes.scores_figure(
+        primary, metrics.get(primary), scoreboard.get("baselines") or {}, weights=str(scoreboard.get("weights", ""))
+    )
+    st.plotly_chart(figure, key="result.scores", config=CONFIG, alt="Test score of this run beside simple baselines")
+    if scoreboard.get("weights") == "random":
+        st.caption("Random weights: the true architecture, untrained. A control, not a result.")
+
+
+def _draw_predictions(folder: RunFolder) -> None:
+    predictions = read_predictions(folder)
+    if predictions is None:
+        st.caption("No predictions were written.")
+        return
+    dataset = dataset_of(folder)
+    if dataset is not None and dataset.task == "regression":
+        st.plotly_chart(outcomes.predicted_figure(predictions), key="result.dots", config=CONFIG)
+    elif dataset is not None and dataset.task == "classification":
+        table = outcomes.confusion_table(predictions, dataset.classes)
+        st.plotly_chart(outcomes.confusion_figure(table), key="result.confusion", config=CONFIG)
+    st.download_button(
+        "Download test predictions",
+        predictions.to_csv(index=False),
+        file_name=f"{folder.id}-test.csv",
+        mime="text/csv",
+        icon=":material/download:",
+        on_click="ignore",
+        help="CSV: row of your table, true value, prediction.",
+    )
+
+
+def read_predictions(folder: RunFolder) -> pd.DataFrame | None:
+    """Return the predictions on the test rows, None where there are none."""
+    try:
+        return pd.read_parquet(folder.predictions / "test.parquet")
+    except (OSError, ValueError):
+        return None
+
+
+def dataset_of(folder: RunFolder) -> Dataset | None:
+    """Return the data of a run, None where they were removed."""
+    try:
+        return load_dataset(shell.datasets_root(), folder.spec.data.dataset)
+    except MolfunError:
+        return None
+
+
+def draw_next_steps(folder: RunFolder) -> None:
+    """Offer what people do after a run."""
+    with st.container(horizontal=True):
+        if st.button(
+            "New run from these settings", icon=":material/content_copy:", help="Opens New run filled in like this run."
+        ):
+            st.switch_page(shell.NEW_RUN, query_params={"from": folder.id})
+        if folder.spec.model.weights != "random" and st.button(
+            "Run the random-weights control",
+            icon=":material/science:",
+            help="The same run from the untrained architecture: shows what pretraining adds.",
+        ):
+            st.switch_page(shell.NEW_RUN, query_params={"from": folder.id, "weights": "random"})
+
+
+def draw_files(folder: RunFolder) -> None:
+    """Show settings, what trained, checkpoints and where everything lies."""
+    settings, checkpoints, environment = st.tabs(["Settings", "Checkpoints", "Environment"])
+    with settings:
+        st.code(folder.spec.to_yaml(), language="yaml")
+        st.download_button(
+            "Download spec.yaml",
+            folder.spec.to_yaml(),
+            file_name="spec.yaml",
+            icon=":material/download:",
+            on_click="ignore",
+            help="Repeat the run with: molfun fit spec.yaml",
+        )
+    with checkpoints:
+        rows = checkpoint_rows(folder.checkpoints)
+        if rows.empty:
+            st.caption("No checkpoint was written.")
+        else:
+            st.dataframe(rows, hide_index=True, width="content")
+            st.caption(f"In {folder.checkpoints}")
+    with environment:
+        st.json(folder.read_environment(), expanded=True)
+
+
+def checkpoint_rows(folder: Path) -> pd.DataFrame:
+    """Return name, time and size of every checkpoint."""
+    found = (
+        sorted((path for path in folder.glob("*") if path.is_dir()), key=lambda path: path.stat().st_mtime)
+        if folder.is_dir()
+        else []
+    )
+    return pd.DataFrame(
+        [
+            {
+                "Checkpoint": path.name,
+                "Written": text.moment(path.stat().st_mtime),
+                "Size": f"{_size(path) / 1e6:,.1f} MB",
+            }
+            for path in found
+        ]
+    )
+
+
+def _size(folder: Path) -> int:
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())

@@ -1,0 +1,37 @@
+"""Start here: one click saves an example and opens New run with it."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from molfun.data.examples import EXAMPLES, save_example
+from molfun.errors import MolfunError
+from molfun.ui import shell, text
+
+
+def draw_example_starts(*, key: str) -> None:
+    """Draw one card an example; its button saves it and opens New run."""
+    for place, example in zip(st.columns(len(EXAMPLES)), EXAMPLES.values(), strict=True):
+        with place, st.container(border=True, height="stretch"):
+            st.markdown(f"**{example.title}**")
+            st.badge(text.TASKS[example.task], color="blue")
+            st.caption(example.summary)
+            if st.button(
+                "Try it",
+                key=f"{key}.{example.name}",
+                icon=":material/play_arrow:",
+                width="stretch",
+                help=f"Saves “{example.title}” as a dataset and opens New run.",
+            ):
+                open_example(example.name)
+
+
+def open_example(name: str) -> None:
+    """Save an example as a dataset, unless it is, and open New run with it."""
+    try:
+        with st.spinner("Reading the example"):
+            dataset = save_example(shell.datasets_root(), name)
+    except MolfunError as error:
+        st.error(str(error), icon=":material/error:")
+        return
+    st.switch_page(shell.NEW_RUN, query_params={"dataset": dataset.id})

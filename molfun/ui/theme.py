@@ -1,0 +1,46 @@
+"""Colours of charts and of run states. The palette is Okabe and Ito's, told apart by colour-blind eyes.
+
+The app's own colours (background, text, buttons) are in `.streamlit/config.toml`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+BLUE, VERMILION, GREEN = "#2384c6", "#d9641c", "#0f9d76"
+PINK, AMBER, SKY, GREY = "#c46f9f", "#d99a1b", "#5fb4e5", "#8593a1"
+SERIES = (BLUE, VERMILION, GREEN, PINK, AMBER, SKY, GREY)
+
+TRAIN, VALIDATION, METRIC = BLUE, VERMILION, GREEN
+TRAINABLE, FROZEN = BLUE, "#9aa7b4"
+PARTS = {"train": BLUE, "val": AMBER, "test": VERMILION}
+PART_TITLES = {"train": "Training", "val": "Validation", "test": "Test"}
+
+# From nothing to much, on a see-through background so that both themes show through.
+HEAT = ((0.0, "rgba(35, 132, 198, 0.04)"), (0.5, "rgba(35, 132, 198, 0.45)"), (1.0, "rgba(35, 132, 198, 0.95)"))
+
+
+@dataclass(frozen=True)
+class Look:
+    """How a run state is shown: word, badge colour, icon."""
+
+    word: str
+    color: str
+    icon: str
+
+
+STATUS: dict[str, Look] = {
+    "queued": Look("Queued", "gray", ":material/schedule:"),
+    "starting": Look("Starting", "blue", ":material/rocket_launch:"),
+    "running": Look("Running", "blue", ":material/directions_run:"),
+    "stopping": Look("Stopping", "orange", ":material/front_hand:"),
+    "finished": Look("Finished", "green", ":material/check_circle:"),
+    "stopped": Look("Stopped", "gray", ":material/stop_circle:"),
+    "failed": Look("Failed", "red", ":material/error:"),
+    "lost": Look("Lost", "red", ":material/signal_disconnected:"),
+}
+
+
+def status_look(status: str) -> Look:
+    """Return how a state is shown; one from a newer version shows its own name."""
+    return STATUS.get(status, Look(status.capitalize() or "Unknown", "gray", ":material/help:"))

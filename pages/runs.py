@@ -1,0 +1,35 @@
+"""Runs: every run with its state, scores and curve; a click opens it."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from molfun.runs.history import list_runs
+from molfun.ui import run_table, shell, start, text, theme
+
+shell.page_title("Runs", "Every run with its state, scores and validation curve. Choose one to open it.")
+runs = list_runs(shell.home())
+if runs.empty:
+    st.info(
+        "There is no run yet. A run trains one model with one strategy on one dataset and keeps everything "
+        "in its own folder: settings, curves, weights, test predictions.",
+        icon=":material/lightbulb:",
+    )
+    start.draw_example_starts(key="runs.start")
+    st.stop()
+
+with st.container(horizontal=True, vertical_alignment="bottom"):
+    search = st.text_input(
+        "Search", placeholder="Name, strategy, model, data", width=300, help="Keeps runs in which the words occur."
+    )
+    shown_states = st.pills(
+        "State",
+        sorted(runs["status"].unique()),
+        selection_mode="multi",
+        help="Keeps runs in these states; none keeps all.",
+        format_func=lambda status: theme.status_look(status).word,
+    )
+shown = run_table.matching(runs, search, shown_states)
+run_table.draw_runs(shown, key="runs.table")
+st.caption(f"{len(shown):,} of {text.plural(len(runs), 'run')}")
+st.page_link(shell.NEW_RUN, label="New run", icon=":material/add_circle:")

@@ -1,0 +1,108 @@
+"""Baselines: numbers worked out by hand, known signal, and the examples' own scores."""
+
+from __future__ import annotations
+
+import math
+import time
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from molfun.data.dataset import Dataset, save_dataset
+from molfun.data.examples import save_example
+from molfun.data.settings import ColumnSettings, SplitSettings
+from molfun.evaluation.baselines import compute_baselines, pads_right, score
+
+RANDOM = np.random.default_rng(0)
+SEQUENCES = ["".join(RANDOM.choice(list("ACDEFGHIKLMNPQRSTVWY"), 12)) for _ in range(200)]
+
+
+def dataset(root, targets, task="regression", sequences=SEQUENCES, **more) -> Dataset:
+    frame = pd.DataFrame({"seq": sequences, "y": targets, **more})
+    columns = ColumnSettings(sequence=["seq", *(["light"] if "light" in more else [])], target="y", task=task)
+    return save_dataset(root, frame, columns, SplitSettings(), name="t")
+
+
+def test_score_of_numbers_by_hand():
+    scores = score(np.array([1.0, 2.0, 3.0]), np.array([1.0, 3.0, 2.0]), "regression")
+    assert scores["spearman"] == pytest.approx(0.5)
+    assert scores["pearson"] == pytest.approx(0.5)
+    assert scores["rmse"] == pytest.approx(math.sqrt(2 / 3))
+    assert scores["mae"] == pytest.approx(2 / 3)
+    assert scores["r2"] == pytest.approx(0.0)
+
+
+def test_score_of_classes_by_hand():
+    scores = score(np.array([0, 0, 0, 1]), np.array([0, 0, 0, 0]), "classification")
+    assert scores == pytest.approx({"balanced_accuracy": 0.5, "accuracy": 0.75, "mcc": 0.0, "macro_f1": 3 / 7})
+
+
+def test_constants_have_no_rank_correlation(tmp_path):
+    scores = compute_baselines(dataset(tmp_path, RANDOM.normal(size=200)))["mean"]
+    assert math.isnan(scores["spearman"])
+    assert scores["r2"] <= 0
+
+
+def test_one_hot_sees_positions_and_composition_does_not(tmp_path):
+    scores = compute_baselines(dataset(tmp_path, [float(seq[3] in "ACDEFGHIKL") for seq in SEQUENCES]))
+    assert scores["one_hot"]["spearman"] > 0.6
+    assert scores["composition"]["spearman"] < 0.5
+
+
+def test_composition_sees_the_length(tmp_path):
+    sequences = [seq[: 4 + i % 8] for i, seq in enumerate(SEQUENCES)]
+    data = dataset(tmp_path, [float(len(seq)) for seq in sequences], sequences=sequences)
+    assert compute_baselines(data)["composition"]["r2"] > 0.99
+    assert pads_right(data)
+
+
+def test_one_hot_reads_the_alignment(tmp_path):
+    # Without the gaps, the telling residue stands at a different place in every row.
+    sequences = [seq[: i % 6] + "W" * (i % 2) + seq[6:] for i, seq in enumerate(SEQUENCES)]
+    aligned = [seq[: i % 6].ljust(6, "-") + ("W" if i % 2 else "-") + seq[6:] for i, seq in enumerate(SEQUENCES)]
+    classes = ["odd" if i % 2 else "even" for i in range(200)]
+    plain = dataset(tmp_path, classes, "classification", sequences)
+    gapped = dataset(tmp_path, classes, "classification", sequences, aligned=aligned)
+    assert compute_baselines(gapped)["one_hot"]["balanced_accuracy"] == 1.0
+    assert compute_baselines(plain)["one_hot"]["balanced_accuracy"] < 1.0
+    assert (pads_right(plain), pads_right(gapped)) == (True, False)
+
+
+def test_baselines_see_every_chain(tmp_path):
+    light = ["ACDEF" if i % 3 else "WCDEF" for i in range(200)]
+    scores = compute_baselines(dataset(tmp_path, [float(seq[0] == "W") for seq in light], light=light))
+    assert scores["one_hot"]["r2"] > 0.9
+    assert scores["composition"]["r2"] > 0.9
+
+
+def test_residue_baselines_by_letter(tmp_path):
+    labels = ["".join("h" if letter in "AVILMFW" else "p" for letter in seq) for seq in SEQUENCES]
+    scores = compute_baselines(dataset(tmp_path, labels, "per_residue"))
+    assert scores["composition"]["balanced_accuracy"] == 1.0
+    assert scores["majority"]["balanced_accuracy"] == 0.5
+    assert set(scores) == {"majority", "composition"}
+
+
+def test_no_test_rows_give_no_baselines(tmp_path):
+    frame = pd.DataFrame({"seq": SEQUENCES, "y": RANDOM.normal(size=200)})
+    columns = ColumnSettings(sequence=["seq"], target="y")
+    data = save_dataset(tmp_path, frame, columns, SplitSettings(test_fraction=0.0), name="t")
+    assert compute_baselines(data) == {}
+
+
+@pytest.mark.parametrize(
+    ("name", "metric", "composition", "one_hot"),
+    [
+        ("v_genes", "balanced_accuracy", 0.402, 0.759),
+        ("gb1_stability", "spearman", 0.473, 0.549),
+        ("amyloid_beta", "spearman", 0.546, 0.848),
+    ],
+)
+def test_examples_have_the_scores_that_the_docs_print(tmp_path, name, metric, composition, one_hot):
+    data = save_example(tmp_path, name)
+    start = time.perf_counter()
+    scores = compute_baselines(data)
+    assert time.perf_counter() - start < 10
+    assert scores["composition"][metric] == pytest.approx(composition, abs=0.02)
+    assert scores["one_hot"][metric] == pytest.approx(one_hot, abs=0.02)

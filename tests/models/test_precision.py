@@ -1,0 +1,31 @@
+from __future__ import annotations
+
+import torch
+
+from molfun.models.precision import Precision
+
+CPU = torch.device("cpu")
+
+
+def test_precision_without_amp_is_float32() -> None:
+    precision = Precision(CPU, amp=False)
+    assert precision.dtype is torch.float32
+    with precision.autocast():
+        assert (torch.ones(2, 2) @ torch.ones(2, 2)).dtype is torch.float32
+
+
+def test_precision_on_cpu_follows_what_the_processor_computes_natively() -> None:
+    precision = Precision(CPU, amp=True)
+    capabilities = torch.cpu.get_capabilities()
+    native = any(capabilities.get(name) for name in ("avx512_bf16", "amx_bf16", "bf16"))
+    assert precision.dtype is (torch.bfloat16 if native else torch.float32)
+    assert "native" in precision.reason
+    assert not precision.scaler.is_enabled()
+
+
+def test_step_without_scaler_always_counts() -> None:
+    weight = torch.nn.Parameter(torch.ones(1))
+    optimizer = torch.optim.SGD([weight], lr=1.0)
+    weight.grad = torch.ones(1)
+    assert Precision(CPU, amp=False).step(optimizer)
+    assert weight.item() == 0.0

@@ -1,0 +1,253 @@
+"""Every page is drawn as the server draws it, without a browser: with no data, no runs, and runs in every state."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from streamlit.testing.v1 import AppTest
+from streamlit.testing.v1.element_tree import Button
+
+from molfun.data.dataset import Dataset, save_dataset
+from molfun.data.settings import ColumnSettings, SplitSettings
+from molfun.runs.process import identity_of
+from molfun.runs.spec import RunSpec
+from molfun.runs.store import RunFolder, RunStore
+from molfun.ui import shell
+
+FRAME = Path(shell.__file__).with_name("frame.py")
+PAGES = {"home": shell.HOME, "data": shell.DATA, "new_run": shell.NEW_RUN, "live": shell.LIVE, "runs": shell.RUNS}
+RESIDUES = "ACDEFGHIKLMNPQRSTVWY"
+
+
+@pytest.fixture
+def dataset(home: Path) -> Dataset:
+    rows = [{"sequence": RESIDUES[i % 20] * (20 + i), "value": float(i)} for i in range(40)]
+    columns = ColumnSettings(sequence=["sequence"], target="value", task="regression")
+    return save_dataset(home / "datasets", pd.DataFrame(rows), columns, SplitSettings(), name="Tiny", about={})
+
+
+@pytest.fixture
+def make_run(home: Path, dataset: Dataset) -> Callable[..., RunFolder]:
+    """Return a function that writes a run folder as a worker leaves it."""
+
+    def make(run_id: str, status: str, *, num_steps: int = 20, **state: object) -> RunFolder:
+        spec = RunSpec.parse(
+            {"name": f"Run {run_id}", "data": {"dataset": dataset.id, "columns": dataset.columns.model_dump()}}
+        )
+        folder = RunStore(home).create(spec, run_id=run_id)
+        write_metrics(folder, num_steps)
+        if status == "running":
+            state |= identity_of(os.getpid())
+        now = time.time()
+        folder.write_state(
+            status=status, started=now - 60, heartbeat=now, step=num_steps, total_steps=40, epoch=2, epochs=4, **state
+        )
+        return folder
+
+    return make
+
+
+def write_metrics(folder: RunFolder, num_steps: int) -> None:
+    rows = []
+    for step in range(1, num_steps + 1):
+        row = {"kind": "step", "segment": 0, "step": step, "t": 0.0, "loss": math.exp(-step / 9), "epoch": step / 10}
+        rows.append({**row, "lr/head": 1e-3, "tokens_per_second": 1000.0})
+        if step % 10 == 0:
+            scores = {"epoch": step / 10, "val_loss": 1.0 / step, "val_spearman": 0.5}
+            rows.append({"kind": "epoch", "segment": 0, "step": step // 10, "t": 0.0, **scores})
+    folder.metrics_path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    folder.log_path.write_text("Building the model\n")
+
+
+def write_results(folder: RunFolder, dataset: Dataset) -> None:
+    test = dataset.part("test")
+    predictions = pd.DataFrame({"row": test["row"], "target": test["target"], "prediction": test["target"] + 1.0})
+    predictions.to_parquet(folder.predictions / "test.parquet")
+    metrics = {"spearman": 0.71, "rmse": 1.0}
+    baselines = {"one_hot": {"spearman": 0.65, "rmse": 1.1}, "mean": {"spearman": None, "rmse": 2.0}}
+    folder.write_scoreboard(
+        {
+            "primary": "spearman",
+            "test": {"metrics": metrics, "rows": len(test)},
+            "baselines": baselines,
+            "weights": "pretrained",
+        }
+    )
+
+
+def draw(page: str, **query: str) -> AppTest:
+    """Draw a page at its address and return it; what it raised is raised here."""
+    app = AppTest.from_file(str(FRAME), default_timeout=60)
+    for name, value in query.items():
+        app.query_params[name] = value
+    app.switch_page(PAGES[page]) if page != "home" else app
+    app.run()
+    assert not app.exception, app.exception[0].stack_trace
+    return app
+
+
+def words(app: AppTest) -> str:
+    """Return everything that a drawn page says."""
+    kinds = ("title", "header", "subheader", "markdown", "caption", "info", "warning", "error", "success")
+    return "\n".join(element.value for kind in kinds for element in app.get(kind))
+
+
+def button(app: AppTest, label: str):
+    return next(item for item in app.button if item.label == label)
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_page_renders_in_an_empty_home(page: str) -> None:
+    assert words(draw(page))
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_page_renders_with_runs_in_every_state(page: str, make_run: Callable[..., RunFolder], dataset: Dataset) -> None:
+    for status in ("queued", "starting", "running", "stopping", "finished", "stopped", "failed", "lost"):
+        make_run(f"run-{status}", status)
+    write_results(RunFolder(make_run("scored", "finished").path), dataset)
+    assert words(draw(page))
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_page_renders_with_a_run_whose_files_are_torn(page: str, make_run: Callable[..., RunFolder]) -> None:
+    folder = make_run("torn", "finished")
+    for path in (folder.state_path, folder.spec_path, folder.scoreboard_path):
+        path.write_text('{"status": "fini')
+    folder.metrics_path.write_text('{"kind": "step", "st')
+    assert words(draw(page))
+
+
+def test_live_of_an_unknown_run_says_so() -> None:
+    app = draw("live", run="unknown")
+    assert "No run has the id 'unknown'" in app.warning[0].value
+
+
+@pytest.mark.parametrize("run_id", ["../../etc", "A B", "%2e%2e"])
+def test_live_refuses_an_id_that_is_none(run_id: str) -> None:
+    assert "is no run id" in draw("live", run=run_id).warning[0].value
+
+
+def test_live_of_a_running_run_offers_stop(make_run: Callable[..., RunFolder]) -> None:
+    app = draw("live", run=make_run("going", "running").id)
+    assert button(app, "Stop").disabled is False
+    assert [item.value for item in app.metric][:2] == ["2 / 4", "0.108"]
+
+
+def test_live_of_a_failed_run_tells_the_cause(make_run: Callable[..., RunFolder]) -> None:
+    app = draw("live", run=make_run("sad", "failed", cause="The loss became nan.").id)
+    assert app.error[0].value == "The loss became nan."
+    assert "There is no test score" in words(app)
+
+
+def test_live_of_a_finished_run_shows_its_score_beside_baselines(
+    make_run: Callable[..., RunFolder], dataset: Dataset
+) -> None:
+    folder = make_run("done", "finished", num_steps=40, ended=time.time())
+    write_results(folder, dataset)
+    app = draw("live", run=folder.id)
+    assert "Spearman correlation 0.710" in words(app)
+    assert "“one-hot residues”, reaches 0.650" in words(app)
+    assert "Stop" not in [item.label for item in app.button]
+    assert {"New run from these settings", "Run the random-weights control"} <= {item.label for item in app.button}
+
+
+def test_new_run_without_data_offers_the_examples() -> None:
+    app = draw("new_run")
+    assert "A run needs data" in words(app)
+    assert [item.label for item in app.button] == ["Try it"] * 3
+
+
+def test_new_run_shows_strategy_settings_and_steps(dataset: Dataset) -> None:
+    app = draw("new_run", dataset=dataset.id)
+    labels = [item.label for item in app.number_input]
+    assert "Rank" not in labels
+    app.segmented_control(key=next(c.key for c in app.segmented_control if c.label == "Strategy")).set_value(
+        "lora"
+    ).run()
+    assert {"Rank", "Alpha", "LoRA learning rate"} <= {item.label for item in app.number_input}
+    assert "steps" in words(app)
+
+
+def test_new_run_cannot_start_without_its_weights_and_says_why(dataset: Dataset) -> None:
+    app = draw("new_run", dataset=dataset.id)
+    next(item for item in app.segmented_control if item.label == "Weights").set_value("folder").run()
+    assert button(app, "Start").disabled
+    assert "Name the folder with the weights." in words(app)
+
+
+def test_new_run_from_a_run_takes_its_settings(
+    make_run: Callable[..., RunFolder], dataset: Dataset, home: Path
+) -> None:
+    spec = RunSpec.parse({"data": {"dataset": dataset.id}, "training": {"epochs": 77}, "strategy": {"kind": "full"}})
+    RunStore(home).create(spec, run_id="first")
+    app = draw("new_run", **{"from": "first", "weights": "random"})
+    values = {item.label: item.value for item in [*app.segmented_control, *app.number_input]}
+    assert (values["Strategy"], values["Weights"], values["Epochs"]) == ("full", "random", 77)
+    assert "Random weights" in words(app)
+
+
+def test_every_widget_of_a_form_has_a_help_text(dataset: Dataset) -> None:
+    app = draw("new_run", dataset=dataset.id)
+    widgets = [*app.number_input, *app.selectbox, *app.segmented_control, *app.text_input, *app.toggle]
+    assert len(widgets) > 15
+    assert [item.label for item in widgets if not item.help] == []
+
+
+def upload(name: str, content: bytes) -> AppTest:
+    app = draw("data")
+    app.segmented_control(key="data.source").set_value("upload").run()
+    app.file_uploader(key="data.file").upload(name, content, "text/csv").run()
+    assert not app.exception, app.exception[0].stack_trace
+    return app
+
+
+def table(rows: list[str]) -> bytes:
+    return ("sequence,value\n" + "\n".join(rows)).encode()
+
+
+GOOD = [f"{RESIDUES[i % 20] * (20 + i)},{i}.5" for i in range(30)]
+
+
+def test_data_saves_an_uploaded_table_and_offers_a_run(home: Path) -> None:
+    app = upload("mine.csv", table(GOOD))
+    assert "Every row is fine" in words(app)
+    button(app, "Save dataset").click().run()
+    assert [path.name for path in (home / "datasets").iterdir()]
+    assert "Start a run with it" in [item.label for item in app.button]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "sentence"),
+    [
+        ("empty.csv", b"", "empty"),
+        ("header.csv", b"sequence,value\n", "no rows"),
+        ("letters.csv", table([*GOOD, "ACDEFGHI1KLMNPQR,2.0"]), "position 9"),
+        ("text.csv", table([*GOOD[:20], "ACDEFGHIKLMNPQR,high"]), "high"),
+        ("one.csv", table(GOOD[:1]), "row"),
+        ("constant.csv", table([f"{RESIDUES}{letter},1.0" for letter in RESIDUES]), "one class"),
+    ],
+)
+def test_data_explains_a_bad_table(name: str, content: bytes, sentence: str) -> None:
+    app = upload(name, content)
+    assert any(sentence in item.value for item in app.error), words(app)
+    assert all(item.disabled for item in app.button if item.label == "Save dataset")
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_pages_never_load_torch(page: str, fresh_python: Callable[..., str]) -> None:
+    code = (
+        "import sys; from streamlit.testing.v1 import AppTest\n"
+        f"app = AppTest.from_file({str(FRAME)!r}, default_timeout=60)\n"
+        f"app.switch_page({PAGES[page]!r}) if {page!r} != 'home' else app\n"
+        "app.run(); assert not app.exception, app.exception\n"
+        "print([name for name in ('torch', 'transformers', 'wandb') if name in sys.modules])"
+    )
+    assert fresh_python(code).splitlines()[-1] == "[]"

@@ -1,0 +1,84 @@
+"""The written pages: relative links and images exist, settings are documented, no file names a private place."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
+LINK = re.compile(r"!?\[[^\]]*\]\(\s*<?([^)\s>]+)>?(?:\s+\"[^\"]*\")?\s*\)|<img[^>]*\bsrc=\"([^\"]+)\"")
+SKIPPED_FOLDERS = re.compile(r"(?:^|/)(?:\.(?!ci/|streamlit/)[^/]+|build|dist|__pycache__|[^/]+\.egg-info)/")
+# Hosts of package registries and folders of one machine; split so that this file does not name them itself.
+FORBIDDEN = re.compile(
+    "|".join(
+        [
+            r"pypi\.(?:org|python)", r"files\.pythonhosted", r"registry\.npm" + r"js", r"deb\.debian", r"proxy\.golang",
+            r"(?<![\w.])/(?:work|root|opt/(?:wheels|pypi))/", r"/home/\w+/", r"/Users/\w+/",
+            r"index-url", r"find-links",
+        ]
+    )
+)  # fmt: skip
+
+
+def tracked_texts() -> list[Path]:
+    """Return the text files that git knows or would add; without git, all files outside caches."""
+    command = ["git", "ls-files", "--cached", "--others", "--exclude-standard"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    if done.returncode == 0:
+        names = done.stdout.splitlines()
+        paths = [ROOT / name for name in names]
+    else:
+        paths = [path for path in ROOT.rglob("*") if not SKIPPED_FOLDERS.search(path.relative_to(ROOT).as_posix())]
+    return [path for path in paths if path.is_file() and b"\0" not in path.read_bytes()[:4096]]
+
+
+def links_in(page: Path) -> list[str]:
+    """Return targets of links and images on a page that lie in this repository."""
+    text = re.sub(r"(?s)```.*?```", "", page.read_text(encoding="utf-8"))
+    targets = [first or second for first, second in LINK.findall(text)]
+    return [t.split("#")[0] for t in targets if not re.match(r"[a-z]+:|#", t)]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: p.relative_to(ROOT).as_posix())
+def test_links_and_images_exist(page: Path) -> None:
+    missing = [target for target in links_in(page) if not (page.parent / target).exists()]
+    assert missing == []
+
+
+def test_links_are_found(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text('[a](x.md#part) ![b](img/y.png "t") <img width="5" src="z.png"> [c](https://q.example) [d](#here)')
+    assert links_in(page) == ["x.md", "img/y.png", "z.png"]
+
+
+def test_no_file_names_a_private_place() -> None:
+    found = [
+        f"{path.relative_to(ROOT)}:{number}: {line.strip()[:100]}"
+        for path in tracked_texts()
+        if path != Path(__file__)
+        for number, line in enumerate(path.read_text(encoding="utf-8", errors="replace").splitlines(), 1)
+        if FORBIDDEN.search(line)
+    ]
+    assert found == []
+
+
+@pytest.mark.parametrize("name", ["README.md", "LICENSE", "CHANGELOG.md"])
+def test_repository_has_its_front_pages(name: str) -> None:
+    assert (ROOT / name).stat().st_size > 200
+
+
+def test_readme_names_the_two_commands() -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert "make app" in text
+    assert "make test" in text
+
+
+def test_constraints_pin_every_line() -> None:
+    lines = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
+    pins = [line for line in lines if line and not line.startswith("#")]
+    assert [line for line in pins if not re.fullmatch(r"[\w.-]+==[\w.]+", line)] == []
+    assert any(line.startswith("torch==") for line in pins)

@@ -1,0 +1,91 @@
+"""What must not load torch does not, in fresh interpreters; what packages export is there."""
+
+from __future__ import annotations
+
+import importlib
+import json
+from collections.abc import Callable
+from fnmatch import fnmatch
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+HEAVY = ("torch", "transformers", "peft", "wandb", "langfuse")
+TORCH_FREE = (
+    *("molfun", "molfun.errors", "molfun.settings", "molfun.home", "molfun.cli", "molfun.terminal"),
+    *("molfun.data*", "molfun.tracking*", "molfun.runs*", "molfun.ui*"),
+    *("molfun.adapters", "molfun.adapters.alphabet", "molfun.adapters.catalog"),
+    *("molfun.models", "molfun.models.settings", "molfun.losses", "molfun.evaluation", "molfun.evaluation.baselines"),
+    *("molfun.training", "molfun.training.settings", "molfun.training.catalog", "molfun.training.defaults"),
+)
+MAY_LOAD_TORCH = ("molfun.data.batches", "molfun.runs.worker")
+
+
+def module_name(path: Path) -> str:
+    """Return the dotted name of a file below the root."""
+    return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+
+
+MODULES = sorted(module_name(path) for path in ROOT.glob("molfun/**/*.py"))
+LIGHT = [m for m in MODULES if any(fnmatch(m, pattern) for pattern in TORCH_FREE) and m not in MAY_LOAD_TORCH]
+PACKAGES = sorted(module_name(path) for path in ROOT.glob("molfun/**/__init__.py"))
+
+
+def test_light_modules_load_nothing_heavy(fresh_python: Callable[..., str]) -> None:
+    """One interpreter, one module after another: the first that loads something heavy is named."""
+    found = fresh_python(
+        f"""
+import importlib, json, sys
+found = {{}}
+for module in {LIGHT}:
+    importlib.import_module(module)
+    heavy = [name for name in {HEAVY} if name in sys.modules]
+    if heavy:
+        found[module] = heavy
+        break
+print(json.dumps(found))
+"""
+    )
+    assert json.loads(found) == {}
+
+
+def test_torch_free_list_covers_the_app_side() -> None:
+    assert {"molfun.settings", "molfun.training.catalog", "molfun.adapters.catalog", "molfun.runs.spec"} <= set(LIGHT)
+
+
+def test_import_molfun_is_quick(fresh_python: Callable[..., str]) -> None:
+    """Typically 0.01 s; a second would mean that it loads a framework."""
+    code = "import time; t = time.perf_counter(); import molfun; print(time.perf_counter() - t)"
+    assert float(fresh_python(code)) < 1.0
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_all_names_what_is_exported(package: str) -> None:
+    module = importlib.import_module(package)
+    names = getattr(module, "__all__", [])
+    assert len(set(names)) == len(names)
+    missing = [name for name in names if getattr(module, name, None) is None]
+    assert missing == []
+
+
+@pytest.mark.parametrize("package", [p for p in PACKAGES if "__getattr__" in vars(importlib.import_module(p))])
+def test_lazy_packages_refuse_unknown_names(package: str) -> None:
+    with pytest.raises(AttributeError, match="no_such_name"):
+        importlib.import_module(package).no_such_name  # noqa: B018
+
+
+@pytest.mark.parametrize(
+    ("module", "names"),
+    [
+        (
+            "molfun.training",
+            ["LoRAFinetune", "HeadOnlyFinetune", "PartialFinetune", "FullFinetune", "EMA", "build_scheduler"],
+        ),
+        ("molfun.tracking.wandb", ["WandbTracker"]),
+        ("molfun.models.structure", ["MolfunStructureModel"]),
+    ],
+)
+def test_promised_import_lines_work(module: str, names: list[str]) -> None:
+    loaded = importlib.import_module(module)
+    assert [name for name in names if not hasattr(loaded, name)] == []

@@ -1,0 +1,69 @@
+"""A true ESM-2 architecture small enough for a test, and batches for it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import torch
+
+from molfun.adapters.alphabet import Alphabet
+from molfun.adapters.catalog import MODELS, ModelCard
+from molfun.adapters.encoder import EncoderAdapter, build_encoder
+from molfun.data.batches import Collate, SequenceRows
+from molfun.models.build import build_head
+from molfun.models.settings import HeadSettings
+from molfun.models.structure import MolfunStructureModel
+from molfun.types import Batch
+
+SEQUENCES = ("MKTAYIAKQRQISFVKSHFSRQ", "GSHMLEDPVD", "EVQLVESGGGLVQPGGSLRLSCAAS", "AAAA", "QVQLKESGPGLVAPS")
+
+
+def tiny_card(family: str = "esm", *, num_blocks: int = 3) -> ModelCard:
+    """Return the card of a family with small numbers."""
+    card = MODELS["antiberty" if family == "bert" else "esm2_8m"]
+    config = {
+        **card.config,
+        "hidden_size": 32,
+        "num_hidden_layers": num_blocks,
+        "num_attention_heads": 4,
+        "intermediate_size": 64,
+    }
+    return replace(card, num_blocks=num_blocks, hidden_size=32, config=config)
+
+
+def tiny_adapter(family: str = "esm", *, num_blocks: int = 3) -> EncoderAdapter:
+    """Return an untrained backbone."""
+    torch.manual_seed(0)
+    return build_encoder(tiny_card(family, num_blocks=num_blocks), "random")
+
+
+def tiny_model(
+    task: str = "regression", *, family: str = "esm", num_blocks: int = 3, num_chains: int = 1,
+    head: HeadSettings | None = None,
+    target_mean: float = 0.0, target_std: float = 1.0,
+) -> MolfunStructureModel:  # fmt: skip
+    """Return an untrained model; classification and per residue have 3 classes."""
+    adapter = tiny_adapter(family, num_blocks=num_blocks)
+    layers = build_head(
+        head or HeadSettings(),
+        task=task,
+        hidden_size=32,
+        num_chains=num_chains,
+        num_outputs=1 if task == "regression" else 3,
+    )
+    return MolfunStructureModel(adapter, layers, task=task, target_mean=target_mean, target_std=target_std)
+
+
+def tiny_batch(
+    alphabet: Alphabet, task: str = "regression", *, sequences: Sequence[str] = SEQUENCES, num_chains: int = 1
+) -> Batch:
+    """Return one batch with targets that follow from the sequences."""
+    chains = [list(sequences)] * num_chains
+    targets = {
+        "regression": [float(s.count("G") + 0.1 * len(s)) for s in sequences],
+        "classification": [len(s) % 3 for s in sequences],
+        "per_residue": [[ord(letter) % 3 for letter in s] for s in sequences],
+    }[task]
+    rows = SequenceRows(chains, encoder=alphabet, max_residues=1000, targets=targets)
+    return Collate(alphabet, task)([rows[i] for i in range(len(rows))])  # type: ignore[arg-type]

@@ -1,0 +1,40 @@
+from __future__ import annotations
+
+import pandas as pd
+
+from molfun.ui import distributions
+
+ROWS = pd.DataFrame({"target": ["a", "a", "b", "b", "b"], "split": ["train", "test", "train", "val", "val"]})
+
+
+def test_split_table_counts_each_class_in_each_part() -> None:
+    table = distributions.split_table(ROWS, by_class=True)
+    assert table.loc["b"].to_dict() == {"Training": 1, "Validation": 2, "Test": 0}
+    assert table.loc["All"].to_dict() == {"Training": 2, "Validation": 2, "Test": 1}
+
+
+def test_split_table_without_classes_is_one_row() -> None:
+    assert distributions.split_table(ROWS, by_class=False).to_numpy().tolist() == [[2, 2, 1]]
+
+
+def test_class_figure_stacks_parts() -> None:
+    figure = distributions.class_figure(ROWS)
+    assert {bar.name: sum(bar.x) for bar in figure.data} == {"Training": 2, "Validation": 2, "Test": 1}
+
+
+def test_length_figure_has_every_row_and_the_limit_where_it_is_near() -> None:
+    near = distributions.length_figure(pd.Series([480, 500, 505]), limit=510)
+    assert sum(near.data[0].y) == 3
+    assert len(near.layout.shapes) == 1
+    far = distributions.length_figure(pd.Series([100, 110]), limit=510)
+    assert len(far.layout.shapes) == 0
+
+
+def test_target_figure_ignores_what_is_no_number() -> None:
+    rows = pd.DataFrame({"target": ["1.5", "x", 3.0, None], "split": ["train", "train", "test", "val"]})
+    assert sum(sum(bar.y) for bar in distributions.target_figure(rows).data) == 2
+
+
+def test_chain_lengths_take_the_longest_chain() -> None:
+    frame = pd.DataFrame({"heavy": ["ACDE", "AC"], "light": ["A", " ACD "]})
+    assert distributions.chain_lengths(frame, ["heavy", "light"]).tolist() == [4, 3]
