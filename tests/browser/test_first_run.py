@@ -1,0 +1,58 @@
+"""The first path of a new user, in a real browser: example, model, strategy, Start, curves, result."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser.server import Server
+from tests.browser.steps import start_run, try_example, wait_until_curves_move, wait_until_finished
+
+# Epochs enough to see curves, few enough for two cores.
+STRATEGIES = {"Head only": 8, "LoRA": 1, "Partial": 1, "Full": 1}
+
+
+@pytest.mark.slow
+def test_example_runs_under_each_strategy(
+    server: Server, open_page: Callable[..., Page], screenshot: Callable[..., None]
+) -> None:
+    page = open_page()
+    page.goto(server.url)
+    expect(page.get_by_role("heading", name="Molfun")).to_be_visible()
+    screenshot(page, "home-empty")
+    for index, (strategy, epochs) in enumerate(STRATEGIES.items()):
+        try_example(page, server.url)
+        run_id = start_run(page, strategy, epochs=epochs)
+        if index == 0:
+            wait_until_curves_move(page)
+            expect(page.get_by_role("button", name="Stop", exact=True)).to_be_visible()
+        wait_until_finished(page)
+        assert (server.home / "runs" / run_id / "checkpoints" / "best").is_dir()
+    page.goto(f"{server.url}/runs")
+    expect(page.get_by_text("4 of 4 runs")).to_be_visible()
+
+
+@pytest.mark.slow
+def test_zoom_survives_refreshes_and_stop_ends_the_run(server: Server, open_page: Callable[..., Page]) -> None:
+    page = open_page(height=1100)
+    try_example(page, server.url)
+    run_id = start_run(page, "Head only", epochs=200)
+    wait_until_curves_move(page)
+    drag = page.locator(".molfun-chart .nsewdrag").first.bounding_box()
+    assert drag is not None
+    page.mouse.move(drag["x"] + 0.2 * drag["width"], drag["y"] + 0.2 * drag["height"])
+    page.mouse.down()
+    page.mouse.move(drag["x"] + 0.8 * drag["width"], drag["y"] + 0.8 * drag["height"], steps=5)
+    page.mouse.up()
+    visible = "() => document.querySelector('.molfun-chart').layout.xaxis.range.map((x) => x.toFixed(3)).join()"
+    zoomed = page.evaluate(visible)
+    wait_until_curves_move(page)
+    assert page.evaluate(visible) == zoomed
+    page.get_by_role("button", name="Stop", exact=True).click()
+    page.get_by_role("dialog").get_by_role("button", name="Stop and save").click()
+    expect(page.get_by_test_id("stMain").get_by_text("Stopped", exact=True)).to_be_visible(timeout=120_000)
+    expect(page.get_by_text(re.compile(r"Balanced accuracy [01]\.\d+"))).to_be_visible()
+    assert (server.home / "runs" / run_id / "checkpoints" / "last").is_dir()

@@ -1,0 +1,42 @@
+"""The browser is closed and the app killed: the run goes on, and the app shows it whole when it is back."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser.server import Server
+from tests.browser.steps import LOSS_POINTS, start_run, try_example, wait_until_curves_move, wait_until_finished
+
+FINISH_SECONDS = 240.0
+
+
+@pytest.mark.slow
+def test_run_outlives_browser_and_killed_app(server: Server, open_page: Callable[..., Page]) -> None:
+    page = open_page()
+    try_example(page, server.url)
+    run_id = start_run(page, "Head only", epochs=6)
+    wait_until_curves_move(page)
+    folder = server.home / "runs" / run_id
+    page.close()
+    server.kill()
+    at_kill = json.loads((folder / "state.json").read_text())
+    assert at_kill["status"] == "running"
+
+    deadline = time.monotonic() + FINISH_SECONDS
+    while json.loads((folder / "state.json").read_text())["status"] == "running" and time.monotonic() < deadline:
+        time.sleep(0.5)
+    assert json.loads((folder / "state.json").read_text())["status"] == "finished"
+
+    server.start()
+    page = open_page()
+    page.goto(f"{server.url}/live?run={run_id}")
+    wait_until_finished(page)
+    page.wait_for_function(f"({LOSS_POINTS})() > 0")
+    state = json.loads((folder / "state.json").read_text())
+    assert page.evaluate(LOSS_POINTS) == state["total_steps"] > at_kill.get("step", 0)
+    expect(page.get_by_text("Step 90 of 90")).to_be_visible()
