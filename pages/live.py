@@ -65,7 +65,8 @@ def confirm_stop(folder: RunFolder) -> None:
             request(folder, "stop")
             st.rerun()
         if st.button("End at once", icon=":material/dangerous:", help="End the process; what was not saved is lost."):
-            LocalLauncher().stop(folder, how="now")
+            with shell.sentences(), st.spinner("Ending the process"):
+                LocalLauncher().stop(folder, how="now")
             st.rerun()
         if st.button("Keep running", help="Close this question."):
             st.rerun()

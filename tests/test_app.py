@@ -8,11 +8,11 @@ import os
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
 from streamlit.testing.v1 import AppTest
-from streamlit.testing.v1.element_tree import Button
 
 from molfun.data.dataset import Dataset, save_dataset
 from molfun.data.settings import ColumnSettings, SplitSettings
@@ -99,7 +99,7 @@ def words(app: AppTest) -> str:
     return "\n".join(element.value for kind in kinds for element in app.get(kind))
 
 
-def button(app: AppTest, label: str):
+def button(app: AppTest, label: str) -> Any:
     return next(item for item in app.button if item.label == label)
 
 

@@ -38,22 +38,35 @@ class Follower:
         self.reader = MetricsReader(folder.metrics_path)
         self.num_epochs_shown = 0
         self.is_stopping = False
+        self.is_detached = False
 
     def follow(self) -> int:
         """Watch the run; return the exit code of the command."""
         with self._progress() as progress:
             task = progress.add_task("starting", total=None, detail="")
-            while True:
-                try:
-                    if not self._tick(progress, task):
-                        break
-                    time.sleep(POLL_SECONDS)
-                except KeyboardInterrupt:
-                    if self.is_stopping:
-                        self.console.print(f"The run goes on in the background: molfun runs show {self.folder.id}")
-                        return DETACHED
-                    self._ask_to_stop()
-        return self._conclude(run_status(self.folder))
+            while self._watch(progress, task):
+                pass
+        return DETACHED if self.is_detached else self._conclude(run_status(self.folder))
+
+    def _watch(self, progress: Progress, task: Any) -> bool:
+        """Show what is new and wait a little; return whether to go on."""
+        try:
+            is_alive = self._tick(progress, task)
+            if is_alive:
+                time.sleep(POLL_SECONDS)
+        except KeyboardInterrupt:
+            return self._interrupted()
+        return is_alive
+
+    def _interrupted(self) -> bool:
+        """Ask the run to stop, or leave it if it was asked already; return whether to go on watching."""
+        if self.is_stopping:
+            self.is_detached = True
+            goes_on = f"The run goes on in the background: molfun runs show {self.folder.id}"
+            self.console.print(goes_on, soft_wrap=True)
+            return False
+        self._ask_to_stop()
+        return True
 
     def _progress(self) -> Progress:
         return Progress(
@@ -94,7 +107,7 @@ class Follower:
     def _ask_to_stop(self) -> None:
         self.is_stopping = True
         control.request(self.folder, "stop")
-        self.console.print("Stopping at the next step and saving; Ctrl-C again leaves the run to the background.")
+        self.console.print("Stopping at the next step and saving; Ctrl-C again lets it go on alone.", soft_wrap=True)
 
     def _conclude(self, status: RunStatus) -> int:
         if self.reader.poll():

@@ -25,7 +25,6 @@ from molfun.data.settings import PRIMARY_METRIC
 from molfun.errors import MolfunError
 from molfun.evaluation.baselines import compute_baselines
 from molfun.evaluation.predict import predict_table
-from molfun.home import data_home
 from molfun.models.build import build_model
 from molfun.models.parameters import count_parts
 from molfun.models.precision import Precision
@@ -114,15 +113,18 @@ class Worker:
 
     def __init__(self, folder: RunFolder) -> None:
         self.folder = folder
+        # The data folder that this run lies in, whatever the environment says: HOME/runs/ID.
+        self.home = folder.path.parents[1]
         self.spec: RunSpec = folder.spec
         self.distributed = SingleDevice(self.spec.training.device)
         torch.set_num_threads(self.spec.training.num_threads or os.cpu_count() or 1)
         torch.manual_seed(self.spec.training.seed)
         self.local = LocalTracker(folder.path)
+        self.was_signalled = False
 
     def run(self) -> str:
         """Train, test and record; return "finished" or "stopped"."""
-        dataset = load_dataset(data_home() / "datasets", self.spec.data.dataset)
+        dataset = load_dataset(self.home / "datasets", self.spec.data.dataset)
         model = self._build_model(dataset)
         strategy = build_strategy(self.spec.strategy.model_dump())
         strategy.setup(model)
@@ -130,7 +132,9 @@ class Worker:
         self.folder.write_environment(describe_environment(self.distributed.device))
         self.folder.write_state(num_train=dataset.counts["train"], heartbeat=time.time())
         stop_reason = self._train(dataset, model, strategy)
-        self._test(dataset, model, strategy)
+        # Who sends a signal wants the process gone within seconds; a request in the folder leaves time for the score.
+        if not self.was_signalled:
+            self._test(dataset, model, strategy)
         return "stopped" if stop_reason == STOPPED_BY_USER else "finished"
 
     def _build_model(self, dataset: Dataset) -> MolfunStructureModel:
@@ -144,7 +148,7 @@ class Worker:
         """Fit; return why it ended early, or an empty string."""
         callback = FolderCallback(self.folder, self.local)
         training, reasons = self.spec.training, _StopReason()
-        install_signals(self.folder)
+        self._install_signals()
         remotes = [build_tracker(name, folder=self.folder.remote) for name in self.spec.trackers]
         with CompositeTracker([self.local, *remotes]) as tracker:
             tracker.start_run(run_id=self.folder.id, name=self.spec.name)
@@ -154,6 +158,18 @@ class Worker:
                 checkpoint_dir=self.folder.checkpoints, save_every=training.save_every,
             )  # fmt: skip
         return reasons.reason
+
+    def _install_signals(self) -> None:
+        """Let SIGTERM and SIGINT end the run after the step under way; a second one ends it at once."""
+
+        def on_signal(number: int, frame: FrameType | None) -> None:
+            logger.info("Received %s; ending after this step.", signal.Signals(number).name)
+            self.was_signalled = True
+            control.request(self.folder, "stop")
+            signal.signal(number, signal.SIG_DFL)
+
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, on_signal)
 
     def _loader(self, dataset: Dataset, model: MolfunStructureModel, part: str) -> DataLoader[Any]:
         return make_loader(
@@ -198,18 +214,6 @@ def _baselines(dataset: Dataset) -> dict[str, dict[str, float]]:
         # A baseline that cannot be had must not cost the result of a run.
         logger.warning("The baselines could not be computed: %s", error)
         return {}
-
-
-def install_signals(folder: RunFolder) -> None:
-    """Let SIGTERM and SIGINT end the run after the step under way, with a checkpoint; a second one ends it at once."""
-
-    def on_signal(number: int, frame: FrameType | None) -> None:
-        logger.info("Received %s; ending after this step.", signal.Signals(number).name)
-        control.request(folder, "stop")
-        signal.signal(number, signal.SIG_DFL)
-
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, on_signal)
 
 
 def explain_failure(error: BaseException) -> str:

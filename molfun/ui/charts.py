@@ -60,7 +60,7 @@ def loss_figure(steps: pd.DataFrame, epochs: pd.DataFrame, *, smoothing: float, 
     figure = empty_figure("Loss", "Step", "")
     x, loss = column(steps, "step"), column(steps, "loss")
     raw_style: dict[str, Any] = {"color": theme.TRAIN, "width": 1.2 if smoothing > 0 else 2}
-    _add_line(figure, x, loss, "Training", line=raw_style, opacity=0.45 if smoothing > 0 else 1.0)
+    _add_line(figure, x, loss, "Training", line=raw_style, opacity=0.55 if smoothing > 0 else 1.0)
     if smoothing > 0:
         _add_line(figure, x, smooth(loss, smoothing), "Smoothed", line={"color": theme.TRAIN, "width": 2.5})
     at, val = _at_steps(steps, epochs), column(epochs, "val_loss")
@@ -81,7 +81,7 @@ def metric_figure(epochs: pd.DataFrame, metric: str) -> go.Figure:
     x, y, loss = _epoch_numbers(epochs), column(epochs, f"val_{metric}"), column(epochs, "val_loss")
     if not np.isfinite(y).any():
         return _say(figure, "Appears after the first epoch")
-    _add_line(figure, x, y, text.metric_title(metric), line={"color": theme.METRIC, "width": 2.5}, marker={"size": 7})
+    _add_line(figure, x, y, "Each epoch", line={"color": theme.METRIC, "width": 2.5}, marker={"size": 7})
     if np.isfinite(loss).any():
         kept = int(np.nanargmin(loss))
         star = {"color": theme.METRIC, "size": 15, "symbol": "star", "line": {"color": "white", "width": 1}}

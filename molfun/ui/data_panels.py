@@ -45,7 +45,9 @@ def draw_example_cards(on_pick: Callable[[str], None], label: str, *, key: str) 
 
 def draw_about(about: dict[str, Any]) -> None:
     """Show where data come from, under which licence, and what must be said beside results on them."""
-    facts = [f"**{name.capitalize()}** · {about[name]}" for name in ("citation", "licence", "source") if about.get(name)]
+    facts = [
+        f"**{name.capitalize()}** · {about[name]}" for name in ("citation", "licence", "source") if about.get(name)
+    ]
     if facts:
         st.caption("  \n".join(facts))
     notes = about.get("notes") or []

@@ -23,7 +23,7 @@ def predicted_figure(predictions: pd.DataFrame) -> go.Figure:
     """
     rows = predictions.dropna(subset=["target", "prediction"])
     shown = rows.iloc[:: max(1, -(-len(rows) // MAX_DOTS))]
-    figure = empty_figure("Test rows: predicted against true", "True value", "Predicted value", height=400)
+    figure = empty_figure("Predicted against true value", "True value", "Predicted value", height=400)
     if len(shown) == 0:
         return figure
     ends = [float(shown[["target", "prediction"]].min().min()), float(shown[["target", "prediction"]].max().max())]
@@ -57,7 +57,7 @@ def confusion_figure(table: pd.DataFrame) -> go.Figure:
     counts = table.to_numpy(dtype=float)
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     height = max(320, 44 * len(table) + 130)
-    figure = empty_figure("Test rows: predicted against true class", "Predicted", "True", height=height)
+    figure = empty_figure("Predicted against true class", "Predicted", "True", height=height)
     words = None if len(table) > 25 else table.to_numpy()
     figure.add_heatmap(
         z=shares,

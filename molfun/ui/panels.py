@@ -100,12 +100,16 @@ def _draw_numbers(folder: RunFolder, state: dict[str, object]) -> None:
         ("Epoch", f"{_whole(state.get('epoch'))} / {_whole(state.get('epochs'))}", "Passes over the training rows."),
         ("Training loss", text.number(_last(steps, "loss")), "Of the last step."),
         ("Validation loss", text.number(kept.get("val_loss")), "The lowest so far; the weights of its epoch are kept."),
-        (text.metric_title(metric), score, "On the validation rows, with the weights that are kept."),
+        (
+            text.metric_title(metric).removesuffix(" correlation"),
+            score,
+            "On the validation rows, with the weights that are kept.",
+        ),
         ("Tokens per second", _throughput(steps), "Residues and special tokens, over the last 20 steps."),
     ]
-    with st.container(horizontal=True, gap="medium"):
+    with st.container(horizontal=True, gap="small"):
         for label, value, note in numbers:
-            st.metric(label, value, help=note, width=170)
+            st.metric(label, value, help=note, width=148)
 
 
 def kept_epoch(epochs: pd.DataFrame) -> dict[str, float]:

@@ -11,7 +11,7 @@ from molfun.ui import shell, text
 
 def draw_example_starts(*, key: str) -> None:
     """Draw one card an example; its button saves it and opens New run."""
-    for place, example in zip(st.columns(len(EXAMPLES)), EXAMPLES.values(), strict=True):
+    for index, (place, example) in enumerate(zip(st.columns(len(EXAMPLES)), EXAMPLES.values(), strict=True)):
         with place, st.container(border=True, height="stretch"):
             st.markdown(f"**{example.title}**")
             st.badge(text.TASKS[example.task], color="blue")
@@ -20,6 +20,7 @@ def draw_example_starts(*, key: str) -> None:
                 "Try it",
                 key=f"{key}.{example.name}",
                 icon=":material/play_arrow:",
+                type="primary" if index == 0 else "secondary",
                 width="stretch",
                 help=f"Saves “{example.title}” as a dataset and opens New run.",
             ):

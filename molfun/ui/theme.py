@@ -16,8 +16,8 @@ TRAINABLE, FROZEN = BLUE, "#9aa7b4"
 PARTS = {"train": BLUE, "val": AMBER, "test": VERMILION}
 PART_TITLES = {"train": "Training", "val": "Validation", "test": "Test"}
 
-# From nothing to much, on a see-through background so that both themes show through.
-HEAT = ((0.0, "rgba(35, 132, 198, 0.04)"), (0.5, "rgba(35, 132, 198, 0.45)"), (1.0, "rgba(35, 132, 198, 0.95)"))
+# From nothing to much. Opaque, because plotly picks black or white numbers by the colour of a field.
+HEAT = ((0.0, "#e4eef7"), (0.5, "#86bbe1"), (1.0, "#2384c6"))
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,14 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.server import Server
-from tests.browser.steps import start_run, try_example, wait_until_curves_move, wait_until_finished
+from tests.browser.steps import (
+    LOSS_POINTS,
+    start_run,
+    try_example,
+    wait_for_status,
+    wait_until_curves_move,
+    wait_until_finished,
+)
 
 # Epochs enough to see curves, few enough for two cores.
 STRATEGIES = {"Head only": 8, "LoRA": 1, "Partial": 1, "Full": 1}
@@ -29,10 +36,31 @@ def test_example_runs_under_each_strategy(
         if index == 0:
             wait_until_curves_move(page)
             expect(page.get_by_role("button", name="Stop", exact=True)).to_be_visible()
+            page.wait_for_function(f"({LOSS_POINTS})() > 60")
+            screenshot(page, "live")
         wait_until_finished(page)
         assert (server.home / "runs" / run_id / "checkpoints" / "best").is_dir()
     page.goto(f"{server.url}/runs")
     expect(page.get_by_text("4 of 4 runs")).to_be_visible()
+    screenshot(page, "runs")
+    take_tour(server, open_page, screenshot, run_id)
+
+
+def take_tour(server: Server, open_page: Callable[..., Page], screenshot: Callable[..., None], run_id: str) -> None:
+    """Look at every page in both themes and on a narrow screen."""
+    for scheme, width in (("light", 1280), ("dark", 1280), ("dark", 390)):
+        page = open_page(scheme=scheme, width=width)
+        for name, path, heading in (
+            ("home", "/", "Molfun"),
+            ("data", "/data", "Data"),
+            ("new-run", "/new_run", "New run"),
+            ("result", f"/live?run={run_id}", "Result"),
+        ):
+            page.goto(server.url + path)
+            expect(page.get_by_role("heading", name=heading, exact=True)).to_be_visible()
+            page.wait_for_load_state("networkidle")
+            assert page.get_by_test_id("stException").count() == 0
+            screenshot(page, f"{name}-{scheme}-{width}")
 
 
 @pytest.mark.slow
@@ -53,6 +81,6 @@ def test_zoom_survives_refreshes_and_stop_ends_the_run(server: Server, open_page
     assert page.evaluate(visible) == zoomed
     page.get_by_role("button", name="Stop", exact=True).click()
     page.get_by_role("dialog").get_by_role("button", name="Stop and save").click()
-    expect(page.get_by_test_id("stMain").get_by_text("Stopped", exact=True)).to_be_visible(timeout=120_000)
-    expect(page.get_by_text(re.compile(r"Balanced accuracy [01]\.\d+"))).to_be_visible()
+    wait_for_status(page, "Stopped")
+    expect(page.get_by_text(re.compile(r"Balanced accuracy [01]\.\d+")).first).to_be_visible()
     assert (server.home / "runs" / run_id / "checkpoints" / "last").is_dir()

@@ -64,3 +64,14 @@ def test_pages_fit_a_narrow_screen(
         expect(page.get_by_role("heading", name=title)).to_be_visible()
         assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
     screenshot(page, f"runs-narrow-{scheme}")
+
+
+def test_double_click_on_start_gives_one_run(server: Server, open_page: Callable[..., Page]) -> None:
+    dataset = save_example(server.home / "datasets", "v_genes")
+    page = open_page()
+    page.goto(f"{server.url}/new_run?dataset={dataset.id}")
+    expect(page.get_by_text("parameters train")).to_be_visible()
+    page.get_by_role("button", name="Start", exact=True).dblclick()
+    page.wait_for_url("**/live?run=*")
+    expect(page.get_by_role("button", name="Stop", exact=True)).to_be_visible()
+    assert len(list((server.home / "runs").iterdir())) == 1

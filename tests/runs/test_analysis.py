@@ -86,10 +86,10 @@ def test_preview_passes_a_refusal_on(home: Path) -> None:
 
 @pytest.mark.slow
 def test_the_real_process_counts_a_lora_run(home: Path) -> None:
-    """8 blocks, query and value, two matrices of 512 x 4 each; and a linear head with 3 outputs."""
+    """8 blocks, query and value, two matrices of 512 x 4 each; and a head of a norm and 3 outputs."""
     spec, _ = plan_run(home, {"data": {"example": "v_genes"}}, strategy="lora", changes={"strategy.rank": "4"})
     process = AnalysisProcess()
     answer = preview_parameters(home, spec.model_dump(mode="json"), analysis=process)
     process.close()
-    assert answer["trainable"] == 8 * 2 * 2 * 512 * 4 + 3 * 512 + 3
+    assert answer["trainable"] == 8 * 2 * 2 * 512 * 4 + 2 * 512 + 3 * 512 + 3
     assert answer["total"] - answer["trainable"] == 25_496_064

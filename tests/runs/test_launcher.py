@@ -113,11 +113,11 @@ def test_stop_now_of_another_host_says_where(folder: RunFolder) -> None:
 def test_environment_passes_what_is_allowed_only() -> None:
     ours = {
         "PATH": "/bin", "LC_ALL": "C", "SLURM_JOB_ID": "1", "WANDB_API_KEY": "k", "MOLFUN_HOME": "/m",
-        "PYTHONPATH": "/x", "AWS_SECRET_ACCESS_KEY": "s", "OPENAI_API_KEY": "s", "WANDB_SERVICE": "x", "WANDB_RUN_ID": "x",
-        "LD_PRELOAD": "x",
+        "PYTHONPATH": "/x", "AWS_SECRET_ACCESS_KEY": "s", "OPENAI_API_KEY": "s", "WANDB_SERVICE": "x",
+        "WANDB_RUN_ID": "x", "LD_PRELOAD": "x",
     }  # fmt: skip
     env = worker_environment(ours)
     assert env == {
         "PATH": "/bin", "LC_ALL": "C", "SLURM_JOB_ID": "1", "WANDB_API_KEY": "k", "MOLFUN_HOME": "/m",
-        "PYTHONPATH": os.pathsep.join([CHECKOUT, "/x"]), "PYTHONUNBUFFERED": "1",
+        "PYTHONPATH": os.pathsep.join([CHECKOUT, "/x"]), "PYTHONUNBUFFERED": "1", "OMP_WAIT_POLICY": "PASSIVE",
     }  # fmt: skip

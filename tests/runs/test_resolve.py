@@ -80,7 +80,7 @@ def test_a_saved_dataset_is_judged_for_the_model_at_hand(home: Path, tmp_path: P
     path = tmp_path / "x.csv"
     frame.to_csv(path, index=False)
     dataset = resolve_data(home, DataSource(table=str(path)), ESM2)
-    with pytest.raises(DataError, match="cannot be used with AntiBERTy.*Row 5, column 'protein': letter 'X'"):
+    with pytest.raises(DataError, match=r"cannot be used with AntiBERTy.*Row 5, column 'protein': letter 'X'"):
         resolve_data(home, DataSource(dataset=dataset.id), ANTIBERTY)
 
 

@@ -10,7 +10,7 @@ import pytest
 from typing_extensions import override
 
 from molfun.adapters.catalog import find_model
-from molfun.errors import DataError, MolfunError, ModelError, RunError, SettingError
+from molfun.errors import DataError, ModelError, MolfunError, RunError, SettingError
 from molfun.models.settings import ModelSettings
 from molfun.runs.history import COLUMNS, list_runs
 from molfun.runs.launchers.base import How, Launcher
