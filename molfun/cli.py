@@ -89,13 +89,14 @@ def fit(
     from rich.console import Console
 
     from molfun.home import data_home
+    from molfun.runs.advice import advise
     from molfun.runs.plan import parse_changes, plan_run, read_target
-    from molfun.runs.submit import cautions, submit_run
+    from molfun.runs.submit import submit_run
     from molfun.runs.terminal import Follower
 
     home = data_home()
     spec, dataset = plan_run(home, read_target(target), strategy=strategy, changes=parse_changes(changes or []))
-    for sentence in cautions(spec, dataset):
+    for sentence in advise(spec, dataset):
         typer.echo(f"Note: {sentence}", err=True)
     folder = submit_run(home, spec)
     if detach:

@@ -12,7 +12,6 @@ from molfun.runs.status import RunStatus, run_status
 from molfun.runs.store import RunFolder
 from molfun.training.catalog import STRATEGIES
 from molfun.ui import panels, results, shell, text
-from molfun.ui.draft import short_title
 
 
 def find_run() -> RunFolder:
@@ -46,7 +45,7 @@ def describe(folder: RunFolder) -> str:
     """Return strategy, model and weights in one line."""
     spec = folder.spec
     card = MODELS.get(spec.model.name)
-    model = short_title(card) if card else spec.model.name
+    model = card.short_title if card else spec.model.name
     weights = "" if spec.model.weights == "pretrained" else f" · {spec.model.weights} weights"
     return f"{STRATEGIES[spec.strategy.kind].title} on {model}{weights} · {spec.data.dataset}"
 

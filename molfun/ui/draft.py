@@ -1,4 +1,4 @@
-"""What a half-filled New run form means: the spec, the number of steps, advice, and why it cannot start yet.
+"""What a half-filled New run form means: the spec, and why it cannot start yet.
 
 Values in, values out: no streamlit, no torch, nothing is written.
 """
@@ -6,7 +6,6 @@ Values in, values out: no streamlit, no torch, nothing is written.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,22 +14,8 @@ from molfun.data.dataset import Dataset
 from molfun.runs.spec import RunSpec
 from molfun.training.defaults import recommended
 
-LOSSES: dict[str, tuple[str, ...]] = {
-    "regression": ("mse", "mae", "huber"),
-    "classification": ("cross_entropy",),
-    "per_residue": ("cross_entropy",),
-}
 BYTES_PER_WEIGHT = 4
 COMMAND_LINE = "molfun fit spec.yaml"  # in the folder that the downloaded file lies in
-
-
-@dataclass(frozen=True)
-class Schedule:
-    """How long a run is: `effective_batch` rows make one optimiser step."""
-
-    effective_batch: int
-    steps_per_epoch: int
-    total_steps: int
 
 
 def starting_values(
@@ -73,54 +58,6 @@ def draft_spec(
     )
 
 
-def schedule(spec: RunSpec, num_rows: int) -> Schedule:
-    """Return batches and steps of a run over `num_rows` training rows; the last batch of an epoch may be smaller."""
-    batches = max(1, -(-num_rows // spec.training.batch_size))
-    steps = max(1, -(-batches // spec.strategy.accumulation_steps))
-    effective = min(num_rows, spec.training.batch_size * spec.strategy.accumulation_steps)
-    return Schedule(effective, steps, steps * spec.training.epochs)
-
-
-def advice(spec: RunSpec, dataset: Dataset) -> list[str]:
-    """Return sentences that a careful colleague would say before Start; none of them forbids it."""
-    card, found = find_model(spec.model.name), []
-    if mismatch := knowledge_gap(card, dataset):
-        found.append(mismatch)
-    if spec.model.weights == "random":
-        found.append("Random weights: the true architecture, untrained. A control that shows what pretraining adds.")
-    if dataset.counts["val"] == 0:
-        found.append("There are no validation rows, so no best epoch can be chosen; the last one is kept.")
-    steps = schedule(spec, dataset.counts["train"])
-    if spec.strategy.warmup_steps >= steps.total_steps:
-        found.append(
-            f"Warm-up takes {spec.strategy.warmup_steps} steps but the run has only {steps.total_steps}; "
-            "the full learning rate is never reached."
-        )
-    if dataset.counts["train"] < 1000 and spec.strategy.kind == "full":
-        found.append(f"Full training on {dataset.counts['train']} rows overfits easily; compare it with head only.")
-    unseen = dataset.about.get("unseen_classes") or []
-    if unseen:
-        found.append(f"No training row has class {', '.join(map(str, unseen))}; no model can learn to predict it.")
-    return found
-
-
-def knowledge_gap(card: ModelCard, dataset: Dataset) -> str:
-    """Return a sentence where a model was trained on other proteins than these, or an empty string."""
-    if "all" in card.knows:
-        return ""
-    known_for = dataset.about.get("suits")
-    if known_for is None:
-        return f"{short_title(card)} knows {card.knows}. For other proteins expect little help from its pretraining."
-    if card.name in known_for:
-        return ""
-    return f"{short_title(card)} knows {card.knows}; these are none, so expect little help from its pretraining."
-
-
-def short_title(card: ModelCard) -> str:
-    """Return a model's title without its size, e.g. "AntiBERTy"."""
-    return card.title.split(" (")[0]
-
-
 def model_values(name: str, weights: str, folder: str, head: Mapping[str, Any]) -> dict[str, Any]:
     """Return the spec's model section of the form's choices; `weights` is "pretrained", "random" or "folder"."""
     return {"name": name, "weights": folder.strip() if weights == "folder" else weights, "head": dict(head)}
@@ -142,7 +79,7 @@ def blocker(spec: RunSpec, dataset: Dataset, answer: Mapping[str, Any] | None) -
     longest = max(int(dataset.frame[f"chain_{i + 1}"].str.len().max()) for i in range(dataset.num_chains))
     if longest > card.num_residues_limit and dataset.columns.too_long == "refuse":
         return (
-            f"The longest sequence has {longest:,} residues, {short_title(card)} takes {card.num_residues_limit:,}. "
+            f"The longest sequence has {longest:,} residues, {card.short_title} takes {card.num_residues_limit:,}. "
             "Save the data again with crop or window, or choose another model."
         )
     if answer is not None and answer.get("error"):

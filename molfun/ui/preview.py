@@ -18,9 +18,10 @@ import streamlit as st
 
 from molfun.data.dataset import Dataset
 from molfun.errors import MolfunError
+from molfun.runs.advice import schedule
 from molfun.runs.analysis import preview_parameters
 from molfun.runs.spec import RunSpec
-from molfun.ui import charts, draft, text
+from molfun.ui import charts, text
 
 POLL_SECONDS = 0.5
 MAX_ANSWERS = 200
@@ -139,7 +140,7 @@ def _ends(rates: list[float]) -> list[float]:
 
 def draw_schedule(spec: RunSpec, dataset: Dataset) -> None:
     """Draw effective batch and number of steps."""
-    steps = draft.schedule(spec, dataset.counts["train"])
+    steps = schedule(spec, dataset.counts["train"])
     batch, accumulation = spec.training.batch_size, spec.strategy.accumulation_steps
     product = f"{batch} × {accumulation} batches" if accumulation > 1 else f"{batch} rows"
     warmup = f", {spec.strategy.warmup_steps} of them warm-up" if spec.strategy.warmup_steps else ""

@@ -14,7 +14,7 @@ import streamlit as st
 
 from molfun.adapters.catalog import find_model
 from molfun.data.checks import Problem, check_table
-from molfun.data.examples import EXAMPLES, load_example
+from molfun.data.examples import EXAMPLES, about_example, load_example
 from molfun.data.settings import ColumnSettings, SplitSettings
 from molfun.data.splits import assign_splits, guess_split
 from molfun.data.tables import guess_columns, read_table
@@ -51,15 +51,7 @@ def example_source(name: str) -> Source:
         DataError: Its package is not installed.
     """
     example, frame = EXAMPLES[name], _read_example(name)
-    about = {
-        "example": name,
-        "source": f"installed package {example.package}",
-        "summary": example.summary,
-        "citation": example.citation,
-        "licence": example.licence,
-        "suits": list(example.suits),
-        "notes": [*example.notes, *frame.attrs.get("notes", [])],
-    }
+    about = about_example(example, frame)
     return Source(f"example-{name}", example.title, frame, example.columns, example.split, about)
 
 

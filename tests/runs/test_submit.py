@@ -12,13 +12,14 @@ from typing_extensions import override
 from molfun.adapters.catalog import find_model
 from molfun.errors import DataError, ModelError, MolfunError, RunError, SettingError
 from molfun.models.settings import ModelSettings
+from molfun.runs.advice import advise
 from molfun.runs.history import COLUMNS, list_runs
 from molfun.runs.launchers.base import How, Launcher
 from molfun.runs.plan import plan_run
 from molfun.runs.spec import RunSpec
 from molfun.runs.status import run_status
 from molfun.runs.store import RunFolder, RunStore
-from molfun.runs.submit import cautions, check_weights, loss_for, resolve_spec, submit_run
+from molfun.runs.submit import check_weights, loss_for, resolve_spec, submit_run
 from molfun.tracking.local import read_events, read_metrics
 
 V_GENES = {"data": {"example": "v_genes"}}
@@ -65,7 +66,7 @@ def test_a_double_click_starts_one_run(home: Path) -> None:
 
 def test_a_resolved_spec_resolves_to_itself(home: Path) -> None:
     first, dataset = resolve_spec(home, RunSpec.parse(V_GENES))
-    assert first.name == "antiberty head_only Antibody V genes to species"
+    assert first.name == "Antibody V genes to species, Head only, AntiBERTy"
     assert first.strategy.loss_fn == "cross_entropy"
     second, again = resolve_spec(home, RunSpec.parse(first.model_dump(mode="json")))
     assert (second, again.id) == (first, dataset.id)
@@ -92,15 +93,15 @@ def test_check_weights_takes_what_is_there(tmp_path: Path) -> None:
         check_weights(ModelSettings(weights=weights), find_model("antiberty"))
 
 
-def test_cautions_speak_of_what_a_person_should_know(home: Path) -> None:
+def test_advice_speaks_of_what_a_person_should_know(home: Path) -> None:
     def said(**changes: str) -> str:
         spec, dataset = resolve_spec(home, RunSpec().changed({k.replace("__", "."): v for k, v in changes.items()}))
-        return " ".join(cautions(spec, dataset))
+        return " ".join(advise(spec, dataset))
 
     assert said(data__example="v_genes") == ""
-    assert "antibody variable domains only; these data are something else" in said(data__example="gb1_stability")
+    assert "antibody variable domains only; these are none" in said(data__example="gb1_stability")
     assert "fetched from the Hugging Face hub" in said(data__example="gb1_stability", model__name="esm2_8m")
-    assert "The weights are random" in said(data__example="v_genes", model__weights="random")
+    assert "Random weights" in said(data__example="v_genes", model__weights="random")
 
 
 @pytest.mark.slow

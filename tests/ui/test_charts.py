@@ -66,6 +66,12 @@ def test_learning_rate_figure_has_one_curve_a_group() -> None:
     assert trace(figure, "lora").y[-1] == pytest.approx(4e-4)
 
 
+def test_learning_rates_far_apart_share_a_logarithmic_axis() -> None:
+    near, far = steps(), steps().assign(**{"lr/head": 1.0})
+    assert charts.learning_rate_figure(near).layout.yaxis.type is None
+    assert charts.learning_rate_figure(far).layout.yaxis.type == "log"
+
+
 PARTS = [
     {"name": "embedder", "total": 100, "trainable": 0, "lr": None},
     {"name": "block_1", "total": 50, "trainable": 0, "lr": None},

@@ -9,6 +9,7 @@ from molfun.adapters.catalog import find_model
 from molfun.data.dataset import Dataset, save_dataset
 from molfun.data.settings import ColumnSettings, SplitSettings
 from molfun.errors import SettingError
+from molfun.runs.advice import Schedule, advise, knowledge_gap, schedule
 from molfun.runs.spec import RunSpec
 from molfun.ui import draft
 
@@ -30,34 +31,34 @@ def spec_of(dataset: Dataset, **changes: object) -> RunSpec:
 @pytest.mark.parametrize(
     ("batch", "accumulation", "epochs", "expected"),
     [
-        (16, 1, 3, draft.Schedule(16, 2, 6)),
-        (8, 2, 3, draft.Schedule(16, 2, 6)),
-        (10, 4, 1, draft.Schedule(28, 1, 1)),
-        (100, 1, 2, draft.Schedule(28, 1, 2)),
+        (16, 1, 3, Schedule(16, 2, 6)),
+        (8, 2, 3, Schedule(16, 2, 6)),
+        (10, 4, 1, Schedule(28, 1, 1)),
+        (100, 1, 2, Schedule(28, 1, 2)),
     ],
 )
 def test_schedule_counts_optimiser_steps(
-    dataset: Dataset, batch: int, accumulation: int, epochs: int, expected: draft.Schedule
+    dataset: Dataset, batch: int, accumulation: int, epochs: int, expected: Schedule
 ) -> None:
     spec = spec_of(
         dataset, training__batch_size=batch, strategy__accumulation_steps=accumulation, training__epochs=epochs
     )
-    assert draft.schedule(spec, 28) == expected
+    assert schedule(spec, 28) == expected
 
 
 def test_advice_says_what_antiberty_knows(dataset: Dataset) -> None:
-    assert any("antibody variable domains only" in said for said in draft.advice(spec_of(dataset), dataset))
-    assert draft.knowledge_gap(find_model("esm2_8m"), dataset) == ""
+    assert any("antibody variable domains only" in said for said in advise(spec_of(dataset), dataset))
+    assert knowledge_gap(find_model("esm2_8m"), dataset) == ""
 
 
 def test_advice_says_that_random_weights_are_a_control(dataset: Dataset) -> None:
-    said = draft.advice(spec_of(dataset, model__weights="random"), dataset)
+    said = advise(spec_of(dataset, model__weights="random"), dataset)
     assert any(sentence.startswith("Random weights") for sentence in said)
 
 
 def test_advice_notices_a_warm_up_beyond_the_run(dataset: Dataset) -> None:
     spec = spec_of(dataset, strategy__warmup_steps=500, training__epochs=1)
-    assert any("Warm-up takes 500 steps" in said for said in draft.advice(spec, dataset))
+    assert any("Warm-up takes 500 steps" in said for said in advise(spec, dataset))
 
 
 def test_blocker_names_a_folder_that_does_not_exist(dataset: Dataset) -> None:
