@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
 import statistics
 import subprocess
@@ -35,6 +36,11 @@ def fit(home: Path, example: str, strategy: str, seed: int, weights: str) -> tup
     (folder,) = set((home / "runs").glob("*")) - before
     board = json.loads((folder / "scoreboard.json").read_text(encoding="utf-8"))
     return {"run": board["test"]["metrics"], "primary": board["primary"], **board["baselines"]}, seconds
+
+
+def is_number(value: float | None) -> bool:
+    """Tell whether a metric is defined; Spearman of a constant prediction is not."""
+    return value is not None and math.isfinite(value)
 
 
 def row(name: str, values: list[float], seconds: list[float]) -> str:
@@ -65,7 +71,7 @@ def main() -> None:
             lines.append(row(label, values, [seconds for _, seconds in results]))
             print(lines[-1], file=sys.stderr, flush=True)
             simple = {
-                name: [scores[name][metric] for scores, _ in results if scores[name].get(metric) is not None]
+                name: [scores[name][metric] for scores, _ in results if is_number(scores[name].get(metric))]
                 for name in results[0][0]
                 if name not in ("run", "primary")
             }

@@ -146,7 +146,7 @@ def test_app_refuses_a_taken_port() -> None:
 def test_fit_follows_a_run_to_its_test_scores(spec_file: Path) -> None:
     done = molfun("fit", str(spec_file), "--set", "name=quick", timeout=240)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "Note: The weights are random" in done.stderr
+    assert "Note: Random weights" in done.stderr
     assert "epoch 2/2  train_loss" in done.stdout
     assert re.search(r"│ spearman\s+│\s+-?\d\.\d+", done.stdout)
     folder = Path(re.findall(r"Run folder: (.*)", done.stdout)[0])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import json
+import math
 import os
 import secrets
 from collections.abc import Iterator, Mapping
@@ -21,8 +22,17 @@ def replace_text(path: Path, text: str) -> None:
 
 
 def write_json(path: Path, values: Mapping[str, Any]) -> None:
-    """Write one JSON object, replacing the file at once."""
-    replace_text(path, json.dumps(values, indent=1, ensure_ascii=False, default=str))
+    """Write one JSON object, replacing the file at once; NaN and infinity, which JSON lacks, become null."""
+    text = json.dumps(_plain(values), indent=1, ensure_ascii=False, allow_nan=False, default=str)
+    replace_text(path, text)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {str(name): _plain(inner) for name, inner in value.items()}
+    return [_plain(inner) for inner in value] if isinstance(value, list | tuple) else value
 
 
 def read_json(path: Path) -> dict[str, Any]:

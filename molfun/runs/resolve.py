@@ -49,7 +49,7 @@ def resolve_data(home: Path, source: DataSource, card: ModelCard, *, seed: int |
 
 def _save_table(root: Path, source: DataSource, card: ModelCard) -> Dataset:
     path = Path(source.table).expanduser()
-    frame = read_table(path)
+    frame = read_table(path, values=Path(source.values).expanduser() if source.values else None)
     columns = complete_columns(frame, source.columns)
     problems = check_table(frame, columns, letters=card.alphabet.letters, max_residues=card.num_residues_limit)
     refuse(problems, f"The table {path.name} cannot be used with {card.title}")
@@ -107,6 +107,8 @@ def refuse(problems: Iterable[Problem], what: str) -> None:
 def table_beside(values: Mapping[str, Any], folder: Path) -> dict[str, Any]:
     """Return a spec's plain values with a relative table path taken from the spec file's folder."""
     data = values.get("data")
-    if not isinstance(data, Mapping) or not isinstance(data.get("table"), str) or not data["table"]:
+    if not isinstance(data, Mapping):
         return dict(values)
-    return {**values, "data": {**data, "table": str(folder / Path(data["table"]).expanduser())}}
+    paths = {name: data[name] for name in ("table", "values") if isinstance(data.get(name), str) and data[name]}
+    beside = {name: str(folder / Path(path).expanduser()) for name, path in paths.items()}
+    return {**values, "data": {**data, **beside}}

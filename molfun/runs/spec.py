@@ -25,6 +25,12 @@ class DataSource(Settings):
         "", label="Example", help="Name of a built-in example; `molfun examples` lists them.", group="Data"
     )
     table: str = setting("", label="Table", help="Path of a CSV, TSV, Excel, Parquet or FASTA file.", group="Data")
+    values: str = setting(
+        "",
+        label="Values",
+        help="Path of a second table with the values of a FASTA file's records, joined by their id.",
+        group="Data",
+    )
     columns: ColumnSettings | None = None
     split: SplitSettings | None = None
 

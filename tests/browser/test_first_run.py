@@ -39,6 +39,8 @@ def test_example_runs_under_each_strategy(
             page.wait_for_function(f"({LOSS_POINTS})() > 60")
             screenshot(page, "live")
         wait_until_finished(page)
+        if index == 0:
+            screenshot(page, "result")
         assert (server.home / "runs" / run_id / "checkpoints" / "best").is_dir()
     page.goto(f"{server.url}/runs")
     expect(page.get_by_text("4 of 4 runs")).to_be_visible()

@@ -107,3 +107,13 @@ def test_a_relative_table_lies_beside_its_spec(given: str, expected: str) -> Non
     values = table_beside({"name": "n", "data": {"table": given}}, Path("/specs"))
     assert values == {"name": "n", "data": {"table": expected}}
     assert table_beside({"data": {"example": "v_genes"}}, Path("/specs")) == {"data": {"example": "v_genes"}}
+
+
+def test_a_fasta_file_takes_its_values_from_a_second_table(home: Path, tmp_path: Path) -> None:
+    records = [(f"r{i}", "MKTAYIAKQR"[i % 5 :] + "G" * (i % 4 + 1)) for i in range(20)]
+    (tmp_path / "s.fasta").write_text("".join(f">{name}\n{sequence}\n" for name, sequence in records))
+    (tmp_path / "v.csv").write_text("id,tm\n" + "".join(f"{name},{i * 1.5}\n" for i, (name, _) in enumerate(records)))
+    given = table_beside({"data": {"table": "s.fasta", "values": "v.csv"}}, tmp_path)["data"]
+    dataset = resolve_data(home, DataSource.parse(given), find_model("antiberty"))
+    assert dataset.columns.target == "tm"
+    assert dataset.frame["target"].tolist() == [i * 1.5 for i in range(20)]

@@ -105,3 +105,9 @@ def test_log_tail_starts_with_a_whole_line(folder: RunFolder) -> None:
     folder.log_path.write_text("".join(f"line {i}\n" for i in range(1000)))
     assert folder.log_tail(25).splitlines() == ["line 998", "line 999"]
     assert folder.log_tail().startswith("line 0\n")
+
+
+def test_undefined_scores_become_null(folder: RunFolder) -> None:
+    folder.write_scoreboard({"baselines": {"mean": {"spearman": float("nan"), "rmse": 1.5}}})
+    assert '"spearman": null' in folder.scoreboard_path.read_text()
+    assert folder.read_scoreboard() == {"baselines": {"mean": {"spearman": None, "rmse": 1.5}}}
