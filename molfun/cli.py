@@ -154,20 +154,30 @@ def show(run_id: RunId, json: AsJson = False) -> None:
 def stop(
     run_id: RunId,
     now: Annotated[bool, typer.Option("--now", help="End it at once, without saving the last steps.")] = False,
+    json: AsJson = False,
 ) -> None:
     """Ask a run to stop at its next step and save."""
     from molfun.runs.launchers.local import LocalLauncher
+    from molfun.runs.status import run_status
+    from molfun.runs.terminal import as_json
 
-    LocalLauncher().stop(_find(run_id), how="now" if now else "save")
-    typer.echo("Ended." if now else "It stops at its next step and saves.")
+    folder = _find(run_id)
+    LocalLauncher().stop(folder, how="now" if now else "save")
+    said = "Ended." if now else "It stops at its next step and saves."
+    typer.echo(as_json({"id": folder.id, "status": run_status(folder).status}) if json else said)
 
 
 @runs_app.command()
 def log(
-    run_id: RunId, num_bytes: Annotated[int, typer.Option("--bytes", min=1, help="How much of its end.")] = 65536
+    run_id: RunId,
+    num_bytes: Annotated[int, typer.Option("--bytes", min=1, help="How much of its end.")] = 65536,
+    json: AsJson = False,
 ) -> None:
     """Print the end of a run's log."""
-    typer.echo(_find(run_id).log_tail(num_bytes), nl=False)
+    from molfun.runs.terminal import as_json
+
+    tail = _find(run_id).log_tail(num_bytes)
+    typer.echo(as_json({"id": run_id, "log": tail}) if json else tail, nl=json)
 
 
 def _find(run_id: str) -> Any:

@@ -5,13 +5,28 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from molfun.errors import RunError
+
+ROOMS = ("runs", "datasets", "cache", "bin")
+
 
 def data_home() -> Path:
     """Return the data folder, created if absent; only its owner may read it.
 
     It holds `runs/`, `datasets/`, `cache/` and `bin/`.
+
+    Raises:
+        RunError: It cannot be made.
     """
     root = Path(os.environ.get("MOLFUN_HOME") or Path.home() / ".molfun").expanduser().absolute()
-    for name in ("runs", "datasets", "cache", "bin"):
-        (root / name).mkdir(parents=True, exist_ok=True, mode=0o700)
+    try:
+        # mkdir gives its mode to the last folder only, so the root is made by itself.
+        root.parent.mkdir(parents=True, exist_ok=True)
+        root.mkdir(exist_ok=True, mode=0o700)
+        for name in ROOMS:
+            (root / name).mkdir(exist_ok=True, mode=0o700)
+    except OSError as error:
+        raise RunError(
+            f"The data folder {root} cannot be made: {error.strerror}. Name one that you may write with MOLFUN_HOME."
+        ) from None
     return root

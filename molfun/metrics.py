@@ -48,8 +48,17 @@ def _regression() -> dict[str, Metric]:
 def _classification(num_classes: int) -> dict[str, Metric]:
     of_classes = partial(partial, task="multiclass", num_classes=num_classes)
     return {
-        "balanced_accuracy": of_classes(tm.accuracy, average="macro"),
+        "balanced_accuracy": partial(_balanced_accuracy, num_classes=num_classes),
         "accuracy": of_classes(tm.accuracy, average="micro"),
         "mcc": of_classes(tm.matthews_corrcoef),
         "macro_f1": of_classes(tm.f1_score, average="macro"),
     }
+
+
+def _balanced_accuracy(preds: Tensor, targets: Tensor, *, num_classes: int) -> Tensor:
+    """Return the mean recall over classes that the targets hold, as scikit-learn defines it.
+
+    torchmetrics' macro average also counts a class that is predicted but absent, with recall 0.
+    """
+    recalls = tm.recall(preds, targets, task="multiclass", num_classes=num_classes, average="none")
+    return recalls[targets.unique()].mean()

@@ -23,7 +23,7 @@ Level = Literal["main", "advanced"]
 class Settings(BaseModel):
     """Base of every declared group of settings: frozen, and strict about unknown names."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True, coerce_numbers_to_str=True)
 
     @classmethod
     def parse(cls, values: Mapping[str, Any]) -> Self:

@@ -82,7 +82,7 @@ def test_a_home_that_cannot_be_written_is_a_sentence(tmp_path: Path, monkeypatch
     monkeypatch.setenv("MOLFUN_HOME", str(tmp_path / "file" / "home"))
     done = molfun("runs", "list")
     assert (done.returncode, done.stdout) == (2, "")
-    assert re.fullmatch(r"Not a directory: .*/file/home.*\.\n", done.stderr)
+    assert re.fullmatch(r"The data folder .*/file/home cannot be made: .*MOLFUN_HOME\.\n", done.stderr)
 
 
 def test_examples_and_models_list_the_catalogs() -> None:
@@ -114,6 +114,7 @@ def test_runs_show_and_log_read_the_folder(home: Path) -> None:
     found = json.loads(molfun("runs", "show", "mine", "--json").stdout, parse_constant=pytest.fail)
     assert (found["status"], found["test"], found["best"]) == ("failed", 0.5, None)
     assert molfun("runs", "log", "mine").stdout == "first\nlast\n"
+    assert json.loads(molfun("runs", "log", "mine", "--json").stdout) == {"id": "mine", "log": "first\nlast\n"}
     assert "mine" in molfun("runs", "list").stdout
 
 

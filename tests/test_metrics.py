@@ -47,3 +47,9 @@ def test_undefined_correlations_are_nan(preds, targets) -> None:
 def test_no_items_give_nan() -> None:
     scores = compute_metrics(torch.zeros(0, 3), torch.zeros(0, dtype=torch.int64), task="per_residue", num_classes=3)
     assert all(math.isnan(value) for value in scores.values())
+
+
+def test_balanced_accuracy_leaves_out_classes_that_the_targets_lack() -> None:
+    logits = torch.nn.functional.one_hot(torch.tensor([0, 2, 1, 1]), 3).float()
+    scores = compute_metrics(logits, torch.tensor([0, 0, 1, 1]), task="classification", num_classes=3)
+    assert scores["balanced_accuracy"] == 0.75

@@ -42,6 +42,9 @@ NAMES = {
     ),
 }  # fmt: skip
 
+# What must agree between a model folder and the card that it is used for.
+SHAPE = ("vocab_size", "hidden_size", "num_hidden_layers", "num_attention_heads", "max_position_embeddings")
+
 
 class EncoderAdapter(BaseAdapter):
     """A Hugging Face encoder; every chain of a batch is encoded by itself."""
@@ -94,13 +97,34 @@ def build_encoder(card: ModelCard, weights: str, *, load: bool = True) -> Encode
         ModelError: Weights are absent, of another family, or do not fit the architecture.
     """
     names = NAMES[card.family]
+    folder = None if weights in ("pretrained", "random") else Path(weights).expanduser()
+    config = dict(card.config) if folder is None else _folder_config(card, folder)
     if weights == "random" or not load:
-        config = read_local_config(Path(weights)) if weights not in ("random", "pretrained") else dict(card.config)
         return EncoderAdapter(card, names.model(names.config(**config), add_pooling_layer=False), names)
-    source = card.weights if weights == "pretrained" else f"folder:{Path(weights).expanduser()}"
-    kind, _, place = source.partition(":")
-    build = {"package": _from_package, "hub": _from_hub, "folder": _from_folder}[kind]
-    return EncoderAdapter(card, build(card, names, place), names)
+    if folder is not None:
+        return EncoderAdapter(card, _load(names, str(folder), f"Cannot read the weights in {folder}"), names)
+    kind, _, place = card.weights.partition(":")
+    if kind == "package":
+        return EncoderAdapter(card, _from_package(card, names, place), names)
+    return EncoderAdapter(card, _load(names, place, f"Cannot fetch {place} from the Hugging Face hub"), names)
+
+
+def _folder_config(card: ModelCard, folder: Path) -> dict[str, Any]:
+    """Return the configuration in a model folder, once it is known to be of the card's architecture.
+
+    Raises:
+        ModelError: It is of another family or size.
+    """
+    config = read_local_config(folder)
+    if config.get("model_type") != card.family:
+        raise ModelError(
+            f"{folder} holds a model of type {config.get('model_type')!r}; {card.title} is of type {card.family!r}."
+        )
+    odd = [name for name in SHAPE if config.get(name) != card.config[name]]
+    if odd:
+        came = ", ".join(f"{name} {config.get(name)} instead of {card.config[name]}" for name in odd)
+        raise ModelError(f"{folder} holds another model than {card.title}: {came}. Choose the model of that size.")
+    return config
 
 
 def _from_package(card: ModelCard, names: Names, place: str) -> nn.Module:
@@ -120,24 +144,21 @@ def _from_package(card: ModelCard, names: Names, place: str) -> nn.Module:
     return backbone
 
 
-def _from_hub(card: ModelCard, names: Names, place: str) -> nn.Module:
-    return _load_pretrained(names, place, f"Cannot fetch {place} from the Hugging Face hub")
-
-
-def _from_folder(card: ModelCard, names: Names, place: str) -> nn.Module:
-    family = read_local_config(Path(place)).get("model_type")
-    if family != card.family:
-        raise ModelError(f"{place} holds a model of type {family!r}; {card.title} is of type {card.family!r}.")
-    return _load_pretrained(names, place, f"Cannot read the weights in {place}")
-
-
-def _load_pretrained(names: Names, place: str, problem: str) -> nn.Module:
+def _load(names: Names, place: str, problem: str) -> nn.Module:
+    """Read a model in Hugging Face format, in float32 whatever the file holds."""
     try:
-        model: nn.Module = names.model.from_pretrained(place, add_pooling_layer=False, use_safetensors=True)
+        model, report = names.model.from_pretrained(
+            place, add_pooling_layer=False, use_safetensors=True, dtype=torch.float32, output_loading_info=True
+        )
     except (OSError, ValueError, RuntimeError) as error:
         reason = str(error).strip().splitlines()[0]
         raise ModelError(
             f"{problem}: {reason} Give a local folder with config.json and model.safetensors as `model.weights`, "
             f"or 'random' for the untrained architecture."
         ) from error
-    return model
+    # transformers would leave these at their random start and only log it.
+    lost = sorted(name for name in report["missing_keys"] if not name.startswith(names.excluded or ("-",)))
+    if lost:
+        raise ModelError(f"{problem}: {len(lost)} tensors are missing (first: {lost[0]}); the file is incomplete.")
+    trunk: nn.Module = model
+    return trunk

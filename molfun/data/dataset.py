@@ -178,6 +178,11 @@ def _target_scale(rows: pd.DataFrame, columns: ColumnSettings) -> dict[str, floa
     if columns.task != "regression":
         return {}
     train = rows.loc[rows["split"] == "train", "target"].to_numpy(dtype=float)
+    if len(train) and float(train.std()) == 0.0:
+        raise DataError(
+            f"All {len(train)} training rows have the same value {train[0]:g} in column {columns.target!r}, "
+            "so there is nothing to learn; choose another split or column."
+        )
     return {"target_mean": float(train.mean()), "target_std": float(train.std())}
 
 

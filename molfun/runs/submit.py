@@ -74,9 +74,15 @@ def resolve_spec(home: Path, spec: RunSpec) -> tuple[RunSpec, Dataset]:
     changes = {
         "name": spec.name or propose_name(spec, dataset),
         "data": source,
+        "model": spec.model.model_copy(update={"weights": absolute_weights(spec.model.weights)}),
         "strategy": spec.strategy.model_copy(update={"loss_fn": loss}),
     }
     return spec.model_copy(update=changes), dataset
+
+
+def absolute_weights(weights: str) -> str:
+    """Return `weights` with a folder as an absolute path: the worker starts in another folder than the caller."""
+    return weights if weights in ("pretrained", "random") else str(Path(weights).expanduser().absolute())
 
 
 def loss_for(task: str, loss: str) -> str:

@@ -34,6 +34,7 @@ from molfun.runs.environment import describe_environment
 from molfun.runs.process import identity_of
 from molfun.runs.spec import RunSpec
 from molfun.runs.store import RunFolder
+from molfun.tracking.base import Status
 from molfun.tracking.catalog import build_tracker
 from molfun.tracking.composite import CompositeTracker
 from molfun.tracking.local import LocalTracker
@@ -42,7 +43,7 @@ from molfun.training.build import build_strategy
 from molfun.training.callbacks import Callback
 from molfun.training.checkpoint import load_weights
 from molfun.training.distributed import SingleDevice
-from molfun.training.loop import Loop
+from molfun.training.loop import Loop, Progress
 
 logger = logging.getLogger("molfun.worker")
 
@@ -55,10 +56,12 @@ class FolderCallback(Callback):
 
     def __init__(self, folder: RunFolder, local: LocalTracker) -> None:
         self.folder, self.local = folder, local
+        self.progress = Progress(epochs=0, steps_per_epoch=0)
         self._last_write = 0.0
 
     @override
     def on_fit_begin(self, loop: Loop) -> None:
+        self.progress = loop.progress
         logger.info("Computing in %s.", loop.precision.reason)
         self.folder.write_state(
             status="running",
@@ -117,13 +120,13 @@ class Worker:
         self.home = folder.path.parents[1]
         self.spec: RunSpec = folder.spec
         self.distributed = SingleDevice(self.spec.training.device)
-        torch.set_num_threads(self.spec.training.num_threads or os.cpu_count() or 1)
+        torch.set_num_threads(self.spec.training.num_threads or num_usable_cores())
         torch.manual_seed(self.spec.training.seed)
         self.local = LocalTracker(folder.path)
         self.was_signalled = False
 
-    def run(self) -> str:
-        """Train, test and record; return "finished" or "stopped"."""
+    def run(self) -> tuple[Status, str]:
+        """Train, test and record; return ("finished" or "stopped", why it ended before its last epoch or "")."""
         dataset = load_dataset(self.home / "datasets", self.spec.data.dataset)
         model = self._build_model(dataset)
         strategy = build_strategy(self.spec.strategy.model_dump())
@@ -131,11 +134,11 @@ class Worker:
         self.folder.write_parameters(count_parts(model, strategy.param_groups(model)))
         self.folder.write_environment(describe_environment(self.distributed.device))
         self.folder.write_state(num_train=dataset.counts["train"], heartbeat=time.time())
-        stop_reason = self._train(dataset, model, strategy)
+        progress = self._train(dataset, model, strategy)
         # Who sends a signal wants the process gone within seconds; a request in the folder leaves time for the score.
         if not self.was_signalled:
             self._test(dataset, model, strategy)
-        return "stopped" if stop_reason == STOPPED_BY_USER else "finished"
+        return how_it_ended(progress)
 
     def _build_model(self, dataset: Dataset) -> MolfunStructureModel:
         logger.info("Building %s with %s weights.", self.spec.model.name, self.spec.model.weights)
@@ -144,20 +147,25 @@ class Worker:
             target_mean=dataset.about.get("target_mean", 0.0), target_std=dataset.about.get("target_std", 1.0),
         )  # fmt: skip
 
-    def _train(self, dataset: Dataset, model: MolfunStructureModel, strategy: FinetuneStrategy) -> str:
-        """Fit; return why it ended early, or an empty string."""
-        callback = FolderCallback(self.folder, self.local)
-        training, reasons = self.spec.training, _StopReason()
+    def _train(self, dataset: Dataset, model: MolfunStructureModel, strategy: FinetuneStrategy) -> Progress:
+        """Fit, and return how far it came."""
+        training, callback = self.spec.training, FolderCallback(self.folder, self.local)
         self._install_signals()
         remotes = [build_tracker(name, folder=self.folder.remote) for name in self.spec.trackers]
-        with CompositeTracker([self.local, *remotes]) as tracker:
-            tracker.start_run(run_id=self.folder.id, name=self.spec.name)
+        tracker = CompositeTracker([self.local, *remotes])
+        tracker.start_run(run_id=self.folder.id, name=self.spec.name)
+        tracker.log_config(self.spec.model_dump(mode="json"))
+        try:
             strategy.fit(
                 model, self._loader(dataset, model, "train"), self._loader(dataset, model, "val"), training.epochs,
-                tracker=tracker, callbacks=[callback, reasons], distributed=self.distributed,
+                tracker=tracker, callbacks=[callback], distributed=self.distributed,
                 checkpoint_dir=self.folder.checkpoints, save_every=training.save_every,
             )  # fmt: skip
-        return reasons.reason
+        except BaseException as error:
+            tracker.end_run("failed", explain_failure(error))
+            raise
+        tracker.end_run(how_it_ended(callback.progress)[0])
+        return callback.progress
 
     def _install_signals(self) -> None:
         """Let SIGTERM and SIGINT end the run after the step under way; a second one ends it at once."""
@@ -193,25 +201,32 @@ class Worker:
         board = {
             "primary": PRIMARY_METRIC[dataset.task], "test": {"metrics": scores, "rows": len(table)},
             "checkpoint": {"epoch": manifest["epoch"], "weights": manifest["weights"]},
-            "weights": self.spec.model.weights, "baselines": _baselines(dataset),
+            "weights": self.spec.model.weights, "baselines": {},
         }  # fmt: skip
+        # Written before the baselines, which can take a while on a large table and must not cost the score.
         self.folder.write_scoreboard(board)
+        self.folder.write_scoreboard({**board, "baselines": _baselines(dataset)})
         logger.info("Test: %s", ", ".join(f"{k} {v:.4g}" for k, v in scores.items()))
 
 
-class _StopReason(Callback):
-    reason = ""
+def num_usable_cores() -> int:
+    """Return the cores that this process may use, which a scheduler or container can make fewer than there are."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
-    @override
-    def on_fit_end(self, loop: Loop) -> None:
-        self.reason = loop.progress.stop_reason
+
+def how_it_ended(progress: Progress) -> tuple[Status, str]:
+    """Return ("finished" or "stopped", why a run ended before its last epoch, or "")."""
+    if progress.epoch >= progress.epochs or not progress.stop_reason:
+        return "finished", ""
+    if progress.stop_reason == STOPPED_BY_USER:
+        return "stopped", "Stopped on request; the last checkpoint is kept."
+    return "finished", f"Ended after epoch {progress.epoch} of {progress.epochs}: {progress.stop_reason}."
 
 
 def _baselines(dataset: Dataset) -> dict[str, dict[str, float]]:
     try:
         return compute_baselines(dataset)
-    except (MolfunError, ValueError) as error:
-        # A baseline that cannot be had must not cost the result of a run.
+    except (MolfunError, ValueError, MemoryError) as error:
         logger.warning("The baselines could not be computed: %s", error)
         return {}
 
@@ -235,12 +250,13 @@ def run_folder(folder: RunFolder) -> int:
     """Train the run in `folder` and record how it ended; return the exit code."""
     folder.write_state(status="starting", started=time.time(), heartbeat=time.time(), **identity_of(os.getpid()))
     try:
-        status = Worker(folder).run()
+        status, cause = Worker(folder).run()
     except Exception as error:
         logger.exception("The run failed.")
         folder.write_state(status="failed", cause=explain_failure(error), ended=time.time())
         return 1
-    cause = "Stopped on request; the last checkpoint is kept." if status == "stopped" else ""
+    if cause:
+        logger.info(cause)
     folder.write_state(status=status, cause=cause, ended=time.time(), heartbeat=time.time())
     control.clear(folder, "stop")
     return 0

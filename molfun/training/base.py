@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import inspect
 import uuid
+import weakref
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, final
 
@@ -14,6 +15,7 @@ from molfun.models.structure import MolfunStructureModel
 from molfun.tracking.base import BaseTracker, NullTracker
 from molfun.training.callbacks import Callback
 from molfun.training.distributed import BaseDistributedStrategy, SingleDevice
+from molfun.training.ema import EMA, NullEMA
 from molfun.training.groups import ParamGroup
 from molfun.training.loop import Loop
 from molfun.training.settings import StrategySettings
@@ -40,6 +42,8 @@ class FinetuneStrategy(ABC):
         # Marks models that this object prepared; a name rather than `self`, so that copies of a model keep it.
         self._mark = uuid.uuid4().hex
         self._described: dict[str, Any] = {}
+        self._fitted: Callable[[], MolfunStructureModel | None] = lambda: None
+        self._average: EMA | NullEMA = NullEMA()
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -118,40 +122,41 @@ class FinetuneStrategy(ABC):
         tracker = tracker or NullTracker()
         distributed = distributed or SingleDevice()
         distributed.setup()
-        model.to(distributed.device)
-        self.setup(model)
-        loop = Loop(
-            self, distributed.wrap_model(model), num_batches=len(train_loader), epochs=epochs, distributed=distributed,
-            callbacks=callbacks, checkpoint_dir=None if checkpoint_dir is None else Path(checkpoint_dir),
-        )  # fmt: skip
-        train_loader = distributed.wrap_loader(train_loader, shuffle=True)
-        val_loader = distributed.wrap_loader(val_loader, shuffle=False) if val_loader else None
-        if resume_from is not None:
-            loop.resume(Path(resume_from))
-        tracker.log_config(self.describe())
-        loop.callbacks.on_fit_begin(loop)
-        while loop.wants_epoch:
-            row = loop.train_epoch(train_loader, tracker)
-            if loop.was_interrupted:
-                break
-            if val_loader is not None:
-                row |= loop.validate(val_loader)
-            loop.finish_epoch(row, save_every)
-            tracker.log_metrics(row, step=loop.progress.epoch)
-            loop.callbacks.on_epoch_end(loop, row)
-        loop.save("last")
-        loop.callbacks.on_fit_end(loop)
-        distributed.cleanup()
-        self._last_ema = loop.ema
+        try:
+            model.to(distributed.device)
+            self.setup(model)
+            train_loader = distributed.wrap_loader(train_loader, shuffle=True)
+            val_loader = distributed.wrap_loader(val_loader, shuffle=False) if val_loader else None
+            loop = Loop(
+                self, distributed.wrap_model(model), num_batches=len(train_loader), epochs=epochs,
+                distributed=distributed, callbacks=callbacks,
+                checkpoint_dir=None if checkpoint_dir is None else Path(checkpoint_dir),
+            )  # fmt: skip
+            if resume_from is not None:
+                loop.resume(Path(resume_from))
+            tracker.log_config(self.describe())
+            loop.callbacks.on_fit_begin(loop)
+            while loop.wants_epoch:
+                row = loop.train_epoch(train_loader, tracker)
+                if loop.was_interrupted:
+                    break
+                if val_loader is not None:
+                    row |= loop.validate(val_loader)
+                loop.finish_epoch(row, save_every)
+                tracker.log_metrics(row, step=loop.progress.epoch)
+                loop.callbacks.on_epoch_end(loop, row)
+            loop.finish(has_validation=val_loader is not None)
+        finally:
+            distributed.cleanup()
+        self._fitted, self._average = weakref.ref(model), loop.ema
         return loop.progress.history
 
     @final
     def apply_ema(self, model: MolfunStructureModel) -> bool:
-        """Overwrite the weights of the model fitted last with their moving average; False where EMA was off."""
-        ema = getattr(self, "_last_ema", None)
-        if ema is None or not ema.is_active or model.prepared_by != self._mark:
+        """Overwrite the weights of the model fitted last by their average; False where EMA was off or it is another."""
+        if self._fitted() is not model or not self._average.is_active:
             return False
-        ema.copy_to_model()
+        self._average.copy_to_model()
         return True
 
     @final

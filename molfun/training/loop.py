@@ -89,6 +89,8 @@ class Loop:
         self.ema = EMA(model.named_parameters(), settings.ema_decay) if settings.ema_decay > 0 else NullEMA()
         self.was_interrupted = False
         self._gradients_checked = False
+        # Left over where an earlier fit of this model ended with an error.
+        model.zero_grad(set_to_none=True)
 
     @property
     def wants_epoch(self) -> bool:
@@ -107,7 +109,9 @@ class Loop:
             reorder(progress.epoch)
         set_training_mode(self.model)
         loss_sum, num_items = 0.0, 0
-        for window in _windows(loader, self.settings.accumulation_steps):
+        # After a stop inside an epoch, the windows that were trained then are not trained again.
+        done = progress.step - progress.epoch * progress.steps_per_epoch
+        for window in islice(_windows(loader, self.settings.accumulation_steps), done, None):
             metrics, items = self._step(window)
             loss_sum, num_items = loss_sum + metrics["loss"] * items, num_items + items
             tracker.log_step(metrics, step=progress.step)
@@ -130,10 +134,12 @@ class Loop:
         # Each batch adds its items' sum over the items of the whole window: the gradient of one big batch,
         # also where the last window of an epoch is shorter or lengths differ.
         loss = sum(self._backward(batch, max(1, items)) for batch in window)
-        self._require_finite(loss, window)
+        self._require_finite("loss", loss, window)
         self.precision.scaler.unscale_(self.optimizer)
         self._check_gradients_once()
         norm = clip_gradients(self.model, self.settings.grad_clip)
+        if not self.precision.scaler.is_enabled():  # with a scaler, an overflow is a skipped step and no failure
+            self._require_finite("gradient", norm, window)
         if self.precision.step(self.optimizer):
             self.scheduler.step()
             self.ema.update()
@@ -163,12 +169,12 @@ class Loop:
             check_gradients(self.model)
             self._gradients_checked = True
 
-    def _require_finite(self, loss: float, window: list[Batch]) -> None:
-        if math.isfinite(loss):
+    def _require_finite(self, what: str, value: float, window: list[Batch]) -> None:
+        if math.isfinite(value):
             return
         rows = [str(int(row)) for batch in window for row in batch.row_ids]
         raise ModelError(
-            f"The loss became {loss} in step {self.progress.step + 1} (rows {', '.join(rows[:20])}). "
+            f"The {what} became {value} in step {self.progress.step + 1} (rows {', '.join(rows[:20])}). "
             "Lower the learning rate, add warm-up, or look at the targets of these rows."
         )
 
@@ -201,6 +207,14 @@ class Loop:
         self.progress.history.append(row)
         if save_every and self.progress.epoch % save_every == 0:
             self.save(f"epoch_{self.progress.epoch}")
+
+    def finish(self, *, has_validation: bool) -> None:
+        """Keep the last state, and the average as `best` where no validation could choose one."""
+        self.save("last")
+        if self.ema.is_active and not has_validation:
+            with self.ema.applied():
+                self.save("best", weights="ema")
+        self.callbacks.on_fit_end(self)
 
     def save(self, name: str, *, weights: str = "raw") -> None:
         """Write a checkpoint, where there is a folder for them and this is the main process."""

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 from transformers import BertForMaskedLM
 
 from molfun.adapters.alphabet import ANTIBERTY, ESM2
@@ -128,3 +129,26 @@ def test_random_weights_follow_the_seed() -> None:
     first, second = tiny_adapter(), tiny_adapter()
     pairs = zip(first.parameters(), second.parameters(), strict=True)
     assert all(torch.equal(a, b) for a, b in pairs)
+
+
+def test_local_folder_with_missing_tensors_is_refused(tmp_path) -> None:
+    adapter = tiny_adapter("esm")
+    adapter.backbone.save_pretrained(tmp_path)
+    tensors = load_file(tmp_path / "model.safetensors")
+    kept = {name: tensor for name, tensor in tensors.items() if "layer.1." not in name}
+    save_file(kept, tmp_path / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(ModelError, match=r"16 tensors are missing \(first: encoder.layer.1"):
+        build_encoder(adapter.card, str(tmp_path))
+
+
+@pytest.mark.parametrize("load", [True, False])
+def test_local_folder_of_another_size_is_refused(tmp_path, load: bool) -> None:
+    tiny_adapter("esm").backbone.save_pretrained(tmp_path)
+    with pytest.raises(ModelError, match="hidden_size 32 instead of 320"):
+        build_encoder(find_model("esm2_8m"), str(tmp_path), load=load)
+
+
+def test_half_precision_weights_are_trained_in_float32(tmp_path) -> None:
+    adapter = tiny_adapter("esm")
+    adapter.backbone.half().save_pretrained(tmp_path)
+    assert {p.dtype for p in build_encoder(adapter.card, str(tmp_path)).parameters()} == {torch.float32}

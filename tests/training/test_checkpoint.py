@@ -105,3 +105,26 @@ def test_periodic_checkpoints_and_no_leftovers(tmp_path) -> None:
     manifest = json.loads((tmp_path / "epoch_2" / "manifest.json").read_text())
     assert (manifest["epoch"], manifest["step"], manifest["weights"]) == (2, 6, "raw")
     assert math.isfinite(manifest["strategy"]["lr"])
+
+
+def test_resume_from_inside_an_epoch_takes_every_step_once(tmp_path) -> None:
+    """Stopped at step 4 of 3 an epoch: the resumed run ends with the same weights as one that was never stopped."""
+
+    class StopAtFour(Callback):
+        def on_step_end(self, loop, metrics) -> None:
+            if loop.progress.step == 4:
+                loop.request_stop("test")
+
+    class Steps(Callback):
+        def on_step_end(self, loop, metrics) -> None:
+            seen.append(loop.progress.step)
+
+    seen: list[int] = []
+    whole, part, rest = tiny_model(), tiny_model(), tiny_model()
+    strategy = HeadOnlyFinetune(lr=1e-2, amp=False)
+    strategy.fit(whole, batches(whole), epochs=3)
+    strategy.fit(part, batches(part), epochs=3, checkpoint_dir=tmp_path, callbacks=[StopAtFour()])
+    history = strategy.fit(rest, batches(rest), epochs=3, resume_from=tmp_path / "last", callbacks=[Steps()])
+    assert seen == [5, 6, 7, 8, 9]
+    assert [row["epoch"] for row in history] == [1, 2, 3]
+    assert all(torch.equal(a, b) for a, b in zip(whole.parameters(), rest.parameters(), strict=True))

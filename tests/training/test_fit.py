@@ -17,6 +17,7 @@ from molfun.training import (
     LoRAFinetune,
     PartialFinetune,
 )
+from molfun.training.checkpoint import load_weights
 from molfun.training.schedules import lr_at
 from molfun.types import Batch
 from tests.tiny import SEQUENCES, tiny_batch, tiny_model
@@ -242,3 +243,43 @@ def test_exports_are_the_promised_names() -> None:
 
     assert training.EMA is EMA
     assert all(getattr(training, name) for name in training.__all__)
+
+
+def test_infinite_gradient_stops_the_run_before_the_step() -> None:
+    model = tiny_model()
+    before = [p.detach().clone() for p in model.parameters()]
+    next(model.head.parameters()).register_hook(lambda gradient: gradient * torch.inf)
+    with pytest.raises(ModelError, match=r"The gradient became (inf|nan) in step 1"):
+        HeadOnlyFinetune(amp=False).fit(model, batches(model), epochs=1)
+    assert all(torch.equal(a, b) for a, b in zip(before, model.parameters(), strict=True))
+
+
+def test_a_failed_fit_leaves_nothing_behind_for_the_next_one() -> None:
+    model = tiny_model()
+    broken = batches(model)
+    broken[1].targets[0] = float("nan")
+    with pytest.raises(ModelError, match="The loss became nan"):
+        FullFinetune(amp=False, accumulation_steps=2).fit(model, broken, epochs=1)
+    history = HeadOnlyFinetune(amp=False).fit(model, batches(model), epochs=1)
+    assert history[0]["train_loss"] < 1e6
+    assert all(torch.isfinite(p).all() for p in model.parameters())
+
+
+def test_apply_ema_changes_the_model_that_was_fitted_and_no_other() -> None:
+    first, second = tiny_model(), tiny_model()
+    strategy = HeadOnlyFinetune(amp=False, ema_decay=0.9)
+    strategy.fit(first, batches(first), epochs=1)
+    strategy.fit(second, batches(second), epochs=1)
+    assert not strategy.apply_ema(first)
+    assert strategy.apply_ema(second)
+
+
+def test_average_is_kept_where_there_is_no_validation(tmp_path) -> None:
+    model = tiny_model()
+    strategy = HeadOnlyFinetune(amp=False, ema_decay=0.9, lr=1e-2)
+    strategy.fit(model, batches(model), epochs=2, checkpoint_dir=tmp_path)
+    fresh = tiny_model()
+    strategy.setup(fresh)
+    assert load_weights(fresh, tmp_path / "best")["weights"] == "ema"
+    assert strategy.apply_ema(model)
+    assert all(torch.equal(a, b) for a, b in zip(model.parameters(), fresh.parameters(), strict=True))
