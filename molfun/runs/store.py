@@ -231,7 +231,7 @@ class RunStore:
 
 def new_run_id(name: str) -> str:
     """Return a new id that sorts by time: date, time, the name's letters and digits, 4 random ones."""
-    slug = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:24].strip("-") or "run"
+    slug = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:18].strip("-") or "run"
     return f"{time.strftime('%Y%m%d-%H%M%S')}-{slug}-{secrets.token_hex(2)}"
 
 

@@ -9,9 +9,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
+from rich.text import Text
 
 from molfun.runs import control
 from molfun.runs.status import RunStatus, run_status
@@ -139,20 +141,22 @@ def score_table(board: Mapping[str, Any]) -> Table:
 
 
 def run_table(runs: pd.DataFrame) -> Table:
-    """Return one line a run."""
-    table = Table()
-    table.add_column("id", no_wrap=True)
-    for name in ("status", "strategy", "model", "metric"):
-        table.add_column(name, overflow="fold")
-    for name in ("best", "test", "minutes"):
-        table.add_column(name, justify="right")
+    """Return two lines a run, so that the table fits 80 columns: name and id, state and metric, scores."""
+    table = Table(box=SIMPLE_HEAD, padding=(0, 1))
+    table.add_column("run", overflow="fold", ratio=1)
+    table.add_column("status", no_wrap=True)
+    for name in ("best", "test"):
+        table.add_column(name, justify="right", no_wrap=True)
     for row in runs.to_dict("records"):
-        model = f"{row['model']} ({row['weights']})" if row["weights"] not in ("", "pretrained") else row["model"]
         table.add_row(
-            row["id"], row["status"], row["strategy"], model, row["metric"],
-            number(row["best"]), number(row["test"]), f"{row['minutes']:.1f}" if row["minutes"] >= 0 else "",
+            _two_lines(row["name"], row["id"]), _two_lines(row["status"], row["metric"]),
+            number(row["best"]), number(row["test"]),
         )  # fmt: skip
     return table
+
+
+def _two_lines(first: str, second: str) -> Text:
+    return Text.assemble(str(first), "\n", (str(second), "dim"))
 
 
 def field_table(rows: Iterable[tuple[str, Any]]) -> Table:
