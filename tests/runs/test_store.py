@@ -61,7 +61,7 @@ def test_list_is_newest_first_and_takes_runs_only(home: Path) -> None:
     assert [folder.id for folder in store.list()] == ["new", "middle", "old"]
 
 
-@pytest.mark.parametrize(("name", "slug"), [("My Run: α/β 2", "my-run-2"), ("", "run"), ("x" * 99, "x" * 24)])
+@pytest.mark.parametrize(("name", "slug"), [("My Run: α/β 2", "my-run-2"), ("", "run"), ("x" * 99, "x" * 18)])
 def test_new_run_id_is_a_valid_id_from_the_name(name: str, slug: str) -> None:
     run_id = new_run_id(name)
     assert re.fullmatch(rf"\d{{8}}-\d{{6}}-{slug}-[0-9a-f]{{4}}", run_id)
