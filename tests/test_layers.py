@@ -16,11 +16,11 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("molfun.training", "molfun.evaluation"),
     ("molfun.runs",),
     ("molfun.ui",),
-    ("app", "pages", "molfun.cli", "molfun.terminal"),
+    ("app", "pages", "molfun.cli"),
 )
 FLOOR_OF = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
-# Settings raise errors; the command line shows through the terminal's tables. Never the other way.
-SAME_FLOOR_ALLOWED = {("molfun.settings", "molfun.errors"), ("molfun.cli", "molfun.terminal")}
+# Everything on the ground floor may raise errors, never the other way.
+SAME_FLOOR_ALLOWED = {("molfun.settings", "molfun.errors"), ("molfun.home", "molfun.errors")}
 # Started as processes of their own, by name; importing one would load torch into the app.
 NAMED_NEVER_IMPORTED = ("molfun.runs.worker", "molfun.training.preview")
 SOURCES = sorted([*ROOT.glob("molfun/**/*.py"), *ROOT.glob("pages/*.py"), *ROOT.glob("app.py")])
