@@ -15,10 +15,11 @@ app = typer.Typer(
     name="molfun", help="Fine-tune protein models on your own measurements, and watch it happen.", no_args_is_help=True,
     add_completion=False, pretty_exceptions_enable=False,
 )  # fmt: skip
-runs_app = typer.Typer(help="Look at runs, stop them, read their logs.", no_args_is_help=True)
+runs_app = typer.Typer(help="Look at runs, stop and resume them, read their logs.", no_args_is_help=True)
 app.add_typer(runs_app, name="runs")
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
+Detach = Annotated[bool, typer.Option("--detach", help="Return at once; the run goes on in the background.")]
 RunId = Annotated[str, typer.Argument(metavar="ID", help="Id of a run; `molfun runs list` lists them.")]
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
@@ -81,9 +82,7 @@ def fit(
     target: Annotated[str, typer.Argument(metavar="SPEC", help="A spec (YAML), a table, or the name of an example.")],
     strategy: Annotated[str, typer.Option(help="head_only, lora, partial or full; replaces the spec's strategy.")] = "",
     changes: Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change one setting.")] = None,
-    detach: Annotated[
-        bool, typer.Option("--detach", help="Return at once; the run goes on in the background.")
-    ] = False,
+    detach: Detach = False,
 ) -> None:
     """Train a model in the background and follow it; Ctrl-C stops and saves, twice leaves it alone."""
     from rich.console import Console
@@ -165,6 +164,24 @@ def stop(
     LocalLauncher().stop(folder, how="now" if now else "save")
     said = "Ended." if now else "It stops at its next step and saves."
     typer.echo(as_json({"id": folder.id, "status": run_status(folder).status}) if json else said)
+
+
+@runs_app.command()
+def resume(run_id: RunId, detach: Detach = False) -> None:
+    """Go on with a run that was stopped, failed or was lost, from its last checkpoint, and follow it like fit."""
+    from rich.console import Console
+
+    from molfun.runs.launchers.local import LocalLauncher
+    from molfun.runs.terminal import Follower
+
+    folder = _find(run_id)
+    follower = Follower(folder, Console())
+    follower.skip_recorded()
+    LocalLauncher().start(folder)
+    if detach:
+        typer.echo(folder.id)
+        return
+    raise typer.Exit(follower.follow())
 
 
 @runs_app.command()

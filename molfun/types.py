@@ -99,6 +99,11 @@ class Batch:
         mask = None if self.target_mask is None else self.target_mask.to(device, non_blocking=True)
         return replace(self, chains=tuple(c.to(device) for c in self.chains), targets=move, target_mask=mask)
 
+    def as_filler(self) -> Batch:
+        """Return a copy in which nothing counts: no target does, and every row id is -1."""
+        mask = None if self.target_mask is None else torch.zeros_like(self.target_mask)
+        return replace(self, target_mask=mask, row_ids=torch.full_like(self.row_ids, -1))
+
 
 @dataclass(frozen=True)
 class Trunk:

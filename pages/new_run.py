@@ -10,16 +10,18 @@ import streamlit as st
 from molfun.adapters.catalog import MODELS, ModelCard
 from molfun.data.dataset import Dataset, list_datasets, load_dataset
 from molfun.errors import MolfunError, RunError, SettingError
+from molfun.losses.names import losses_for
 from molfun.models.settings import HeadSettings
 from molfun.runs.advice import advise, knowledge_gap
 from molfun.runs.spec import RunSpec
 from molfun.runs.store import RunStore, new_run_id
-from molfun.runs.submit import LOSSES_OF_TASK, submit_run
+from molfun.runs.submit import check_loss_options, monitors_for, submit_run
 from molfun.training.catalog import STRATEGIES
 from molfun.training.settings import TrainingSettings
 from molfun.ui import draft, forms, preview, shell, start, text
 
 WEIGHTS = {"pretrained": "Pretrained", "random": "Random", "folder": "Folder"}
+OF_CLASSES = ("class_weights", "focal_gamma")  # settings that mean nothing for numbers
 
 
 def read_base() -> dict[str, Any] | None:
@@ -128,11 +130,11 @@ def draw_settings(
     """Draw the settings of training, strategy and head; return the spec's three sections."""
     begin = draft.starting_values(kind, dataset, card, base)
     head = (base or {}).get("model", {}).get("head", {})
-    skip = ["kind", "loss_fn"] if dataset.task != "regression" else ["kind"]
+    skip = ["kind", *(OF_CLASSES if dataset.task == "regression" else ())]
     cls = STRATEGIES[kind].settings
     training = forms.draw_settings(TrainingSettings, key=f"{form}.training", defaults=begin["training"])
     strategy = forms.draw_settings(cls, key=f"{form}.strategy", defaults=begin["strategy"], skip=skip)
-    choices = {"loss_fn": LOSSES_OF_TASK[dataset.task]}
+    choices = {"loss_fn": losses_for(dataset.task), "monitor": monitors_for(dataset.task)}
     with st.expander("Advanced settings", icon=":material/tune:"):
         forms.draw_advanced(
             cls, strategy, key=f"{form}.strategy", defaults=begin["strategy"], skip=skip, choices=choices
@@ -140,8 +142,6 @@ def draw_settings(
         forms.draw_advanced(TrainingSettings, training, key=f"{form}.training", defaults=begin["training"])
         pooling = forms.draw_settings(HeadSettings, key=f"{form}.head", defaults=head)
         forms.draw_advanced(HeadSettings, pooling, key=f"{form}.head", defaults=head)
-    if dataset.task != "regression":
-        strategy["loss_fn"] = begin["strategy"].get("loss_fn", "cross_entropy")
     return {"training": training, "strategy": {"kind": kind, **strategy}, "head": pooling}
 
 
@@ -233,6 +233,7 @@ spec, problem = None, ""
 try:
     model["head"] = sections["head"]
     spec = draft.draft_spec(dataset.id, model, sections["strategy"], sections["training"], name or proposed)
+    check_loss_options(dataset.task, spec.strategy.loss_fn, spec)
 except SettingError as error:
     problem = str(error)
 

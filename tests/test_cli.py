@@ -19,7 +19,7 @@ from molfun.data.examples import EXAMPLES
 from molfun.runs.process import identity_of
 from molfun.runs.spec import RunSpec
 from molfun.runs.status import run_status
-from molfun.runs.store import RunStore
+from molfun.runs.store import RunFolder, RunStore
 
 ROOT = Path(__file__).parents[1]
 COMMAND = [sys.executable, "-m", "molfun.cli"]
@@ -64,6 +64,7 @@ def test_help_names_every_command_and_is_quick() -> None:
         (["runs", "show", "nope"], "No run has the id 'nope'"),
         (["runs", "stop", "../x"], "'../x' is no run id;"),
         (["runs", "log", "nope"], "No run has the id 'nope'"),
+        (["runs", "resume", "nope"], "No run has the id 'nope'"),
         (["app", "--host", "0.0.0.0"], "use 127.0.0.1, or add --insecure"),
         (["app", "--port", "0"], "Invalid value for '--port'"),
         (["no-such-command"], "No such command"),
@@ -127,6 +128,19 @@ def test_runs_stop_asks_a_living_run_only(home: Path) -> None:
     assert (folder.control / "stop").exists()
 
 
+def test_runs_resume_refuses_what_cannot_go_on(home: Path) -> None:
+    folder = RunStore(home).create(RunSpec(), run_id="mine")
+    done = molfun("runs", "resume", "mime")
+    assert (done.returncode, done.stderr) == (2, "No run has the id 'mime', did you mean 'mine'?\n")
+    folder.write_state(status="running", **identity_of(os.getpid()))
+    done = molfun("runs", "resume", "mine")
+    assert (done.returncode, done.stderr) == (2, "The run mine is at work already; stop it first.\n")
+    folder.write_state(status="finished")
+    done = molfun("runs", "resume", "mine")
+    sentence = "The run mine is finished, nothing of it is left to do; start a new run.\n"
+    assert (done.returncode, done.stderr) == (2, sentence)
+
+
 def test_output_into_a_closed_pipe_is_no_error(home: Path) -> None:
     folder = RunStore(home).create(RunSpec(), run_id="mine")
     folder.log_path.write_text("line\n" * 12_000)
@@ -172,6 +186,20 @@ def test_first_ctrl_c_stops_and_saves(spec_file: Path, home: Path) -> None:
     (folder,) = RunStore(home).list()
     assert run_status(folder).status == "stopped"
     assert (folder.checkpoints / "last").is_dir()
+    assert_resumed_run_is_followed(folder, newest=int(re.findall(r"epoch (\d+)/", seen + rest)[-1]))
+
+
+def assert_resumed_run_is_followed(folder: RunFolder, newest: int) -> None:
+    """Resume, stop again after an epoch: only new epochs are shown."""
+    process = subprocess.Popen([*COMMAND, "runs", "resume", folder.id], cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    first = process.stdout.readline()
+    molfun("runs", "stop", folder.id)
+    first += process.stdout.read()
+    process.stdout.close()
+    assert process.wait(60) == 130, first
+    assert int(re.findall(r"epoch (\d+)/5000", first)[0]) == newest + 1
+    assert run_status(folder).status == "stopped"
 
 
 @pytest.mark.slow

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import re
 import subprocess
+import sys
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -85,11 +88,39 @@ def test_constraints_pin_every_line() -> None:
     assert any(line.startswith("torch==") for line in pins)
 
 
-def test_readme_tree_is_that_of_today() -> None:
-    spec = importlib.util.spec_from_file_location("tree", ROOT / "docs" / "tree.py")
+def script(name: str) -> ModuleType:
+    """Return a script of docs/ as a module."""
+    spec = importlib.util.spec_from_file_location(name, ROOT / "docs" / f"{name}.py")
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
+    return module
+
+
+def test_readme_tree_is_that_of_today() -> None:
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    assert module.with_tree(readme) == readme, "run: python docs/tree.py --write"
+    assert script("tree").with_tree(readme) == readme, "run: python docs/tree.py --write"
+
+
+def test_training_page_quotes_lines_where_they_are() -> None:
+    page = (ROOT / "docs" / "training.md").read_text(encoding="utf-8")
+    lines = script("lines")
+    assert len(lines.LINK.findall(page)) > 20
+    assert lines.with_lines(page) == page, "run: python docs/lines.py --write"
+
+
+def test_training_page_shows_the_example_as_it_is() -> None:
+    page = (ROOT / "docs" / "training.md").read_text(encoding="utf-8")
+    code = re.search(r"(?s)```python\n(class BitFit.*?)```", page)
+    assert code is not None
+    assert code[1] in (ROOT / "examples" / "own_strategy.py").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "examples").glob("*.py")), ids=lambda path: path.name)
+def test_examples_run(path: Path) -> None:
+    env = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        [sys.executable, str(path)], env=env, capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.returncode == 0, done.stderr

@@ -8,6 +8,7 @@ import torch
 from scipy import stats
 from sklearn import metrics as sk
 
+from molfun.data.settings import METRICS_OF_TASK
 from molfun.metrics import compute_metrics
 
 
@@ -53,3 +54,13 @@ def test_balanced_accuracy_leaves_out_classes_that_the_targets_lack() -> None:
     logits = torch.nn.functional.one_hot(torch.tensor([0, 2, 1, 1]), 3).float()
     scores = compute_metrics(logits, torch.tensor([0, 0, 1, 1]), task="classification", num_classes=3)
     assert scores["balanced_accuracy"] == 0.75
+
+
+@pytest.mark.parametrize("num_items", [0, 6])
+@pytest.mark.parametrize("task", METRICS_OF_TASK)
+def test_metrics_of_a_task_are_those_that_may_be_monitored(task: str, num_items: int) -> None:
+    is_number = task == "regression"
+    targets = torch.arange(num_items) % 3
+    preds = torch.arange(num_items).float() if is_number else torch.nn.functional.one_hot(targets, 3).float()
+    scores = compute_metrics(preds, targets.float() if is_number else targets, task=task, num_classes=3)
+    assert tuple(scores) == METRICS_OF_TASK[task]

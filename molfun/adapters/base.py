@@ -13,6 +13,7 @@ from torch import nn
 
 from molfun.adapters.alphabet import Alphabet
 from molfun.adapters.catalog import ModelCard
+from molfun.errors import ModelError
 from molfun.types import Batch, Trunk
 
 
@@ -52,6 +53,21 @@ class BaseAdapter(nn.Module, ABC):
     def get_excluded_modules(self) -> list[nn.Module]:
         """Return modules that never enter the loss (contact heads, poolers) and so are never trained."""
         return []
+
+    def set_gradient_checkpointing(self, *, enabled: bool) -> None:
+        """Let blocks in training mode compute again in the backward pass instead of keeping what is between.
+
+        The form of torch that follows frozen inputs (not the reentrant one) must be used: the other silently leaves
+        everything behind a frozen prefix without gradients.
+
+        Raises:
+            ModelError: The model has no such mechanism.
+        """
+        if enabled:
+            raise ModelError(
+                f"{self.card.title} has no gradient checkpointing; turn it off, or lower the batch size and raise "
+                "accumulation."
+            )
 
     @property
     def peft_target_module(self) -> nn.Module:

@@ -52,6 +52,8 @@ class EncoderAdapter(BaseAdapter):
     def __init__(self, card: ModelCard, backbone: nn.Module, names: Names) -> None:
         super().__init__(card, backbone)
         self.names = names
+        # There is nothing to generate, and with gradient checkpointing transformers would warn of it.
+        backbone.config.use_cache = False  # type: ignore[union-attr]
 
     @override
     def forward(self, batch: Batch) -> Trunk:
@@ -78,6 +80,18 @@ class EncoderAdapter(BaseAdapter):
     @override
     def get_excluded_modules(self) -> list[nn.Module]:
         return [self.backbone.get_submodule(path) for path in self.names.excluded]
+
+    @override
+    def set_gradient_checkpointing(self, *, enabled: bool) -> None:
+        # transformers 5 renamed both; version 6 drops the older names, which version 5.22 and before have.
+        prefix = "activation" if hasattr(self.backbone, "activation_checkpointing_enable") else "gradient"
+        if not enabled:
+            getattr(self.backbone, f"{prefix}_checkpointing_disable")()
+            return
+        options = {f"{prefix}_checkpointing_kwargs": {"use_reentrant": False}}
+        getattr(self.backbone, f"{prefix}_checkpointing_enable")(**options)
+        # Switched on along with it for the reentrant form, this would keep what lies between frozen blocks as well.
+        self.backbone.disable_input_require_grads()  # type: ignore[operator]
 
     @property
     @override

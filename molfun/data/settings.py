@@ -16,6 +16,19 @@ PRIMARY_METRIC: dict[str, str] = {
     "classification": "balanced_accuracy",
     "per_residue": "balanced_accuracy",
 }
+_CLASS_METRICS = ("balanced_accuracy", "accuracy", "mcc", "macro_f1")
+# What `molfun.metrics` computes for each task, in the order of its tables.
+METRICS_OF_TASK: dict[str, tuple[str, ...]] = {
+    "regression": ("spearman", "pearson", "rmse", "mae", "r2"),
+    "classification": _CLASS_METRICS,
+    "per_residue": _CLASS_METRICS,
+}
+LOWER_IS_BETTER = frozenset({"loss", "loss_raw", "rmse", "mae"})
+
+
+def lower_is_better(metric: str) -> bool:
+    """Return whether smaller values of a metric are better; its name may start with "val_"."""
+    return metric.removeprefix("val_") in LOWER_IS_BETTER
 
 
 class ColumnSettings(Settings):

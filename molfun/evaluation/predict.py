@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -15,9 +16,15 @@ from molfun.models.structure import MolfunStructureModel
 from molfun.types import Batch
 
 
+def alone(value: Any) -> list[Any]:
+    """Return the values of all processes where this one is the only one."""
+    return [value]
+
+
 def predict_table(
-    model: MolfunStructureModel, loader: Iterable[Batch], precision: Precision, *, classes: Sequence[str] = ()
-) -> tuple[pd.DataFrame, dict[str, float]]:
+    model: MolfunStructureModel, loader: Iterable[Batch], precision: Precision, *, classes: Sequence[str] = (),
+    collect: Callable[[Any], list[Any]] = alone,
+) -> tuple[pd.DataFrame, dict[str, float]]:  # fmt: skip
     """Predict every row of a loader and score the rows that have a target.
 
     Args:
@@ -25,19 +32,22 @@ def predict_table(
         loader: Batches with targets.
         precision: Numbers to compute in, and the device.
         classes: Class names by number; empty for regression.
+        collect: Gives the values of all processes that predict a share of the rows each, on every one of them
+            (`BaseDistributedStrategy.collect`). Batches of rows numbered -1, which only fill up a share, are left out.
 
     Returns:
-        A table with `row_id` (position in the dataset), `target`, `prediction` (a number, a class name, or a list of
-        class names per residue) and for pooled classification one probability column `p_<class>`; and {metric: value}.
+        A table ordered by row with `row_id` (position in the dataset), `target`, `prediction` (a number, a class name,
+        or a list of class names per residue) and for pooled classification one probability column `p_<class>`; and
+        {metric: value}. The same on every process.
     """
-    tables, preds, targets = [], [], []
+    own = []
     for batch, outputs in iterate_predictions(model, loader, precision):
-        tables.append(_rows(batch, outputs, model.task, classes))
-        p, t = scored_items(outputs, batch)
-        preds.append(p.cpu())
-        targets.append(t.cpu())
+        if int(batch.row_ids.max()) >= 0:
+            table = _rows(batch, outputs, model.task, classes)
+            own.append((table, *(items.cpu() for items in scored_items(outputs, batch))))
+    tables, preds, targets = zip(*(batch for share in collect(own) for batch in share), strict=True)
     scores = compute_metrics(torch.cat(preds), torch.cat(targets), task=model.task, num_classes=len(classes))
-    return pd.concat(tables, ignore_index=True), scores
+    return pd.concat(tables).sort_values("row_id", kind="stable", ignore_index=True), scores
 
 
 def _rows(batch: Batch, outputs: torch.Tensor, task: str, classes: Sequence[str]) -> pd.DataFrame:

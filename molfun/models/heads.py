@@ -78,6 +78,7 @@ class PooledHead(nn.Module):
 
     def __init__(self, hidden_size: int, num_chains: int, num_outputs: int, settings: HeadSettings) -> None:
         super().__init__()
+        self.num_outputs = num_outputs
         self.pooling = nn.ModuleList(build_pooling(settings.pooling, hidden_size) for _ in range(num_chains))
         self.norm = nn.LayerNorm(hidden_size * num_chains)
         self.layers = build_layers(hidden_size * num_chains, num_outputs, settings)
@@ -104,6 +105,7 @@ class PerResidueHead(nn.Module):
 
     def __init__(self, hidden_size: int, num_outputs: int, settings: HeadSettings) -> None:
         super().__init__()
+        self.num_outputs = num_outputs
         self.norm = nn.LayerNorm(hidden_size)
         self.layers = build_layers(hidden_size, num_outputs, settings)
 

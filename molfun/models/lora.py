@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
-from peft import LoraConfig, get_peft_model_state_dict, inject_adapter_in_model, set_peft_model_state_dict
+import torch
+from peft import LoraConfig, inject_adapter_in_model
 from peft.tuners.lora import LoraLayer
 from safetensors.torch import load_file, save_file
-from torch import nn
+from torch import Tensor, nn
 
 from molfun.adapters.base import BaseAdapter
 from molfun.errors import ModelError, nearest
 
 ADAPTER = "default"
+WEIGHTS_NAME = "adapter_model.safetensors"
 
 
 def inject_lora(
@@ -70,27 +71,53 @@ def lora_parameters(module: nn.Module) -> list[nn.Parameter]:
     return [p for name, p in module.named_parameters() if ".lora_" in name]
 
 
-def save_lora(adapter: BaseAdapter, config: LoraConfig, folder: Path) -> None:
-    """Write the updates in peft's own format: `adapter_model.safetensors` and `adapter_config.json`."""
+def lora_keys(adapter: BaseAdapter) -> dict[str, nn.Parameter]:
+    """Return the LoRA parameters of a backbone by the names that they have in peft's files."""
+    # peft names them as parts of the model that it would have wrapped, without the name of the adapter.
+    return {
+        f"base_model.model.{name.replace(f'.{ADAPTER}', '')}": parameter
+        for name, parameter in adapter.peft_target_module.named_parameters()
+        if ".lora_" in name
+    }
+
+
+def write_lora(tensors: Mapping[str, Tensor], config: LoraConfig, folder: Path) -> None:
+    """Write updates in peft's own format: `adapter_model.safetensors` and `adapter_config.json`.
+
+    Args:
+        tensors: By the names of `lora_keys`, on the CPU.
+        config: As `inject_lora` returned it.
+        folder: Made where it is absent.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    state = get_peft_model_state_dict(adapter.peft_target_module, adapter_name=ADAPTER)
-    # peft loads names of the wrapped model, which it calls base_model.model.
-    named = {f"base_model.model.{key}": value.detach().contiguous().cpu() for key, value in state.items()}
-    save_file(named, folder / "adapter_model.safetensors")
+    save_file({key: value.contiguous() for key, value in tensors.items()}, folder / WEIGHTS_NAME)
     config.save_pretrained(str(folder))
 
 
+def save_lora(adapter: BaseAdapter, config: LoraConfig, folder: Path) -> None:
+    """Write the updates of a backbone as `write_lora` does."""
+    write_lora({key: p.detach().cpu() for key, p in lora_keys(adapter).items()}, config, folder)
+
+
+def read_lora(folder: Path) -> dict[str, Tensor]:
+    """Return the updates in a folder by the names of `lora_keys`, on the CPU."""
+    return load_file(folder / WEIGHTS_NAME)
+
+
+@torch.no_grad()
 def load_lora(adapter: BaseAdapter, folder: Path) -> None:
-    """Read updates written by `save_lora` into a backbone that already has LoRA layers of the same shape.
+    """Read updates into a backbone that already has LoRA layers of the same shape.
 
     Raises:
-        ModelError: Some updates have no place in the model.
+        ModelError: Updates and layers do not fit each other.
     """
-    state = load_file(folder / "adapter_model.safetensors")
-    named = {key.removeprefix("base_model.model."): value for key, value in state.items()}
-    result: Any = set_peft_model_state_dict(adapter.peft_target_module, named, adapter_name=ADAPTER)
-    if result.unexpected_keys:
+    tensors, wanted = read_lora(folder), lora_keys(adapter)
+    odd = sorted(set(tensors).symmetric_difference(wanted))
+    odd += sorted(key for key in set(tensors) & set(wanted) if tensors[key].shape != wanted[key].shape)
+    if odd:
         raise ModelError(
-            f"{folder} holds {len(result.unexpected_keys)} LoRA tensors that this model has no place for "
-            f"(first: {result.unexpected_keys[0]}); use the same target modules and rank."
+            f"The LoRA weights in {folder} do not fit this model: {len(odd)} tensors differ (first: {odd[0]}); "
+            "use the same target modules and rank."
         )
+    for key, parameter in wanted.items():
+        parameter.copy_(tensors[key])

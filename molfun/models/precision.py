@@ -14,13 +14,14 @@ class Precision:
     Args:
         device: Where the model computes.
         amp: False computes everything in float32.
+        dtype: Takes this one instead of choosing; float16 always comes with gradient scaling.
 
     `reason` says in words what was chosen and why.
     """
 
-    def __init__(self, device: torch.device, *, amp: bool) -> None:
+    def __init__(self, device: torch.device, *, amp: bool, dtype: torch.dtype | None = None) -> None:
         self.device = device
-        self.dtype, self.reason = _choose(device, amp)
+        self.dtype, self.reason = _choose(device, amp) if dtype is None else (dtype, f"{dtype}, as asked for")
         self.scaler = torch.amp.GradScaler(device.type, enabled=self.dtype is torch.float16)
 
     def autocast(self) -> AbstractContextManager[object]:

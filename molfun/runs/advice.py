@@ -25,11 +25,15 @@ class Schedule:
 
 
 def schedule(spec: RunSpec, num_rows: int) -> Schedule:
-    """Return batches and steps of a run over `num_rows` training rows; the last batch of an epoch may be smaller."""
+    """Return batches and steps of a run over `num_rows` training rows; the last batch of an epoch may be smaller.
+
+    With N processes, N batches are one forward of the whole.
+    """
     batches = max(1, -(-num_rows // spec.training.batch_size))
-    steps = max(1, -(-batches // spec.strategy.accumulation_steps))
-    effective = min(num_rows, spec.training.batch_size * spec.strategy.accumulation_steps)
-    return Schedule(effective, steps, steps * spec.training.epochs)
+    forwards = -(-batches // spec.training.num_processes)
+    steps = -(-forwards // spec.strategy.accumulation_steps)
+    rows = spec.training.batch_size * spec.training.num_processes * spec.strategy.accumulation_steps
+    return Schedule(min(num_rows, rows), steps, steps * spec.training.epochs)
 
 
 def propose_name(spec: RunSpec, dataset: Dataset) -> str:

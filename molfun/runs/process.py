@@ -1,8 +1,14 @@
-"""Identity of a process across reboots and recycled pids, so that nobody else's process is taken for a worker."""
+"""Processes of this machine: their identity across reboots and recycled pids, so that nobody else's is taken for a
+worker, and ties between parent and child.
+"""
 
 from __future__ import annotations
 
+import ctypes
+import os
+import signal
 import socket
+import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,6 +18,7 @@ import psutil
 
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 TOLERANCE_SECONDS = 0.05  # create_time comes from clock ticks
+PR_SET_PDEATHSIG = 1  # <linux/prctl.h>
 
 
 def boot_id() -> str:
@@ -86,3 +93,26 @@ def heartbeat_age_seconds(state: Mapping[str, Any]) -> float:
     """Return how long ago the worker gave a sign of life; infinite where it never did."""
     beat = state.get("heartbeat")
     return time.time() - beat if isinstance(beat, int | float) else float("inf")
+
+
+def end_with_parent(parent: int) -> None:
+    """Let the system kill this process as soon as `parent` ends (prctl(2)); at once where it has ended already.
+
+    Elsewhere than on Linux this does nothing.
+    """
+    if sys.platform != "linux":
+        return
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    # A parent that ended before the call above is not reported any more.
+    if os.getppid() != parent:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def num_usable_cores() -> int:
+    """Return the cores that this process may use, which a scheduler or container can make fewer than there are."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def threads_per_process(num_processes: int) -> int:
+    """Return how many compute threads each of several processes on this machine should use, 1 at least."""
+    return max(1, num_usable_cores() // num_processes)

@@ -10,7 +10,9 @@ from pathlib import Path
 
 from molfun.adapters.catalog import ModelCard, find_model
 from molfun.data.dataset import Dataset
+from molfun.data.settings import METRICS_OF_TASK
 from molfun.errors import ModelError, SettingError, nearest
+from molfun.losses.names import LOSSES_OF_TASK, MIN_ITEMS, installed_losses, unknown_loss
 from molfun.models.settings import ModelSettings
 from molfun.runs.advice import propose_name
 from molfun.runs.launchers.base import Launcher
@@ -20,11 +22,6 @@ from molfun.runs.spec import DataSource, RunSpec
 from molfun.runs.store import RunFolder, RunStore
 from molfun.tracking.catalog import find_tracker
 
-LOSSES_OF_TASK: dict[str, tuple[str, ...]] = {
-    "regression": ("mse", "mae", "huber"),
-    "classification": ("cross_entropy",),
-    "per_residue": ("cross_entropy",),
-}
 # "mse" is the declared default of every strategy, so that nobody who wrote no loss is told off for it.
 UNCHOSEN_LOSSES = ("mse", "auto")
 
@@ -57,7 +54,8 @@ def resolve_spec(home: Path, spec: RunSpec) -> tuple[RunSpec, Dataset]:
 
     Raises:
         DataError: The data cannot be used with the model; every problem is listed.
-        SettingError: Not exactly one source of data is given, or the loss does not fit the task.
+        SettingError: Not exactly one source of data is given, or loss, class weights, monitored metric or batch size
+            do not fit together.
         ModelError: The model is unknown, its weights or a tracker's package are absent.
     """
     card = find_model(spec.model.name)
@@ -66,6 +64,8 @@ def resolve_spec(home: Path, spec: RunSpec) -> tuple[RunSpec, Dataset]:
         find_tracker(name)
     dataset = resolve_data(home, spec.data, card, seed=spec.data.split.seed if spec.data.split else None)
     loss = loss_for(dataset.task, spec.strategy.loss_fn)
+    check_loss_options(dataset.task, loss, spec)
+    check_monitor(dataset.task, spec.strategy.monitor)
     if dataset.task == "per_residue" and dataset.num_chains > 1:
         raise SettingError(
             f"Per-residue classification takes one sequence column, not {dataset.num_chains}; choose one."
@@ -88,6 +88,8 @@ def absolute_weights(weights: str) -> str:
 def loss_for(task: str, loss: str) -> str:
     """Return the loss to train with: the chosen one, or the task's own where none was chosen.
 
+    One that an installed package brings is taken by its name; the worker, which loads it, learns its task.
+
     Raises:
         SettingError: The chosen loss is unknown or serves another task.
     """
@@ -96,10 +98,53 @@ def loss_for(task: str, loss: str) -> str:
         return loss
     if loss in UNCHOSEN_LOSSES:
         return fitting[0]
-    known = [name for names in LOSSES_OF_TASK.values() for name in names]
-    if loss not in known:
-        raise SettingError(f"No loss is named {loss!r}{nearest(loss, known) or f'; known: {sorted(set(known))}.'}")
-    raise SettingError(f"The loss {loss!r} does not fit the task {task!r}; expected {' or '.join(fitting)}.")
+    ours = {name for names in LOSSES_OF_TASK.values() for name in names}
+    if loss in ours:
+        raise SettingError(f"The loss {loss!r} does not fit the task {task!r}; choose {' or '.join(fitting)}.")
+    installed = installed_losses()
+    if loss not in installed:
+        raise SettingError(unknown_loss(loss, {*ours, *installed}))
+    return loss
+
+
+def check_loss_options(task: str, loss: str, spec: RunSpec) -> None:
+    """Hold that class weights have classes to weigh, and that a loss which compares rows has some to compare.
+
+    Raises:
+        SettingError: They do not.
+    """
+    weights, batch_size, fewest = spec.strategy.class_weights, spec.training.batch_size, MIN_ITEMS.get(loss, 1)
+    if task == "regression" and weights != "none":
+        raise SettingError(
+            f"Setting 'strategy.class_weights' is {weights!r}, but regression has no classes; leave it at 'none'."
+        )
+    if batch_size < fewest:
+        raise SettingError(
+            f"The loss {loss!r} compares the rows of a batch and needs at least {fewest} of them, but "
+            f"'training.batch_size' is {batch_size}; raise it, to 16 for example."
+        )
+
+
+def check_monitor(task: str, metric: str) -> None:
+    """Hold that the validation of a task reports `metric`.
+
+    Raises:
+        SettingError: It does not; the nearest metric that it does report is given.
+    """
+    known = monitors_for(task)
+    if metric in known:
+        return
+    # The nearest name to a metric of another task is a coincidence.
+    is_elsewhere = any(metric in monitors_for(other) for other in METRICS_OF_TASK)
+    hint = "" if is_elsewhere else nearest(metric, known)
+    raise SettingError(
+        f"Setting 'strategy.monitor' is {metric!r}" + (hint or f"; for {task} choose one of {', '.join(known)}.")
+    )
+
+
+def monitors_for(task: str) -> tuple[str, ...]:
+    """Return what the best epoch of a task may be chosen by: val_loss, and val_ with each of its metrics."""
+    return ("val_loss", *(f"val_{name}" for name in METRICS_OF_TASK[task]))
 
 
 def check_weights(settings: ModelSettings, card: ModelCard) -> None:

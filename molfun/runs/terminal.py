@@ -38,9 +38,15 @@ class Follower:
         self.folder = folder
         self.console = console
         self.reader = MetricsReader(folder.metrics_path)
-        self.num_epochs_shown = 0
+        # Segment and number of the newest epoch on screen: a resumed run may repeat numbers.
+        self.newest_shown = (-1, 0)
         self.is_stopping = False
         self.is_detached = False
+
+    def skip_recorded(self) -> None:
+        """Show only what is recorded from now on: for a run that is about to be resumed."""
+        self.reader.poll()
+        self.newest_shown = max([self.newest_shown, *_numbers(self.reader.epochs)])
 
     def follow(self) -> int:
         """Watch the run; return the exit code of the command."""
@@ -100,11 +106,12 @@ class Follower:
 
     def _print_epochs(self, state: Mapping[str, Any]) -> None:
         epochs = self.reader.epochs
-        for row in epochs.iloc[self.num_epochs_shown :].to_dict("records"):
+        is_new = [number > self.newest_shown for number in _numbers(epochs)]
+        for row in epochs[is_new].to_dict("records"):
             values = [f"{name} {number(value)}" for name, value in row.items() if name not in UNSHOWN]
             of = f"/{state['epochs']}" if state.get("epochs") else ""
             self.console.print(f"epoch {row['step']}{of}  " + "  ".join(values), highlight=False, soft_wrap=True)
-        self.num_epochs_shown = len(epochs)
+        self.newest_shown = max([self.newest_shown, *_numbers(epochs)])
 
     def _ask_to_stop(self) -> None:
         self.is_stopping = True
@@ -123,6 +130,11 @@ class Follower:
         )
         self.console.print(f"Run folder: {self.folder.path}", soft_wrap=True, highlight=False)
         return EXIT_CODES.get(status.status, 1)
+
+
+def _numbers(epochs: pd.DataFrame) -> list[tuple[int, int]]:
+    """Return (segment, step) of every epoch."""
+    return list(zip(epochs["segment"].tolist(), epochs["step"].tolist(), strict=True))
 
 
 def score_table(board: Mapping[str, Any]) -> Table:

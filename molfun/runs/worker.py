@@ -1,5 +1,7 @@
 """The process that trains one run: `python -m molfun.runs.worker RUN_DIR`. Writes everything in the run folder but
 the spec; reads nothing but the folder, the dataset and the weights. Named by launchers, never imported.
+
+Where torchrun starts several of them, all of them train and predict, and only the main one writes.
 """
 
 from __future__ import annotations
@@ -15,9 +17,10 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+import pandas as pd
 import torch
+from torch import distributed as dist
 from torch.utils.data import DataLoader
-from typing_extensions import override
 
 from molfun.data.batches import make_loader
 from molfun.data.dataset import Dataset, load_dataset
@@ -30,81 +33,29 @@ from molfun.models.parameters import count_parts
 from molfun.models.precision import Precision
 from molfun.models.structure import MolfunStructureModel
 from molfun.runs import control
+from molfun.runs.endings import NOTES, RESUME
 from molfun.runs.environment import describe_environment
-from molfun.runs.process import identity_of
+from molfun.runs.process import threads_per_process
+from molfun.runs.recording import FolderCallback, Onlooker, how_it_ended
+from molfun.runs.report import Report, SupervisedReport
 from molfun.runs.spec import RunSpec
 from molfun.runs.store import RunFolder
-from molfun.tracking.base import Status
+from molfun.tracking.base import BaseTracker, NullTracker, Status
 from molfun.tracking.catalog import build_tracker
 from molfun.tracking.composite import CompositeTracker
 from molfun.tracking.local import LocalTracker
 from molfun.training.base import FinetuneStrategy
 from molfun.training.build import build_strategy
-from molfun.training.callbacks import Callback
-from molfun.training.checkpoint import load_weights
-from molfun.training.distributed import SingleDevice
-from molfun.training.loop import Loop, Progress
+from molfun.training.checkpoint import BEST, LAST, load_weights
+from molfun.training.distributed import BaseDistributedStrategy, DDPStrategy, FSDPStrategy, SingleDevice
+from molfun.training.loop import AUTO
+from molfun.training.progress import Progress
+from molfun.training.settings import TrainingSettings
 
 logger = logging.getLogger("molfun.worker")
 
-STOPPED_BY_USER = "stopped by the user"
-SECONDS_BETWEEN_STATES = 1.0
-
-
-class FolderCallback(Callback):
-    """Keeps `state.json` and `events.jsonl` up to date and obeys requests of the app."""
-
-    def __init__(self, folder: RunFolder, local: LocalTracker) -> None:
-        self.folder, self.local = folder, local
-        self.progress = Progress(epochs=0, steps_per_epoch=0)
-        self._last_write = 0.0
-
-    @override
-    def on_fit_begin(self, loop: Loop) -> None:
-        self.progress = loop.progress
-        logger.info("Computing in %s.", loop.precision.reason)
-        self.folder.write_state(
-            status="running",
-            total_steps=loop.progress.total_steps,
-            epochs=loop.progress.epochs,
-            precision=loop.precision.reason,
-        )
-
-    @override
-    def on_step_end(self, loop: Loop, metrics: Mapping[str, float]) -> None:
-        if "stop" in control.requested(self.folder):
-            loop.request_stop(STOPPED_BY_USER)
-        now = time.monotonic()
-        if now - self._last_write >= SECONDS_BETWEEN_STATES:
-            self._last_write = now
-            self._write(loop)
-
-    @override
-    def on_epoch_end(self, loop: Loop, metrics: Mapping[str, float]) -> None:
-        logger.info("Epoch %d: %s", loop.progress.epoch, ", ".join(f"{k} {v:.4g}" for k, v in metrics.items()))
-        self._write(loop)
-
-    @override
-    def on_checkpoint(self, loop: Loop, name: str, path: Path) -> None:
-        self.local.log_event("best" if name == "best" else "checkpoint", name=name, step=loop.progress.step)
-
-    def _write(self, loop: Loop) -> None:
-        progress = loop.progress
-        self.folder.write_state(
-            heartbeat=time.time(),
-            step=progress.step,
-            epoch=progress.epoch,
-            best=best_of(progress.history, progress.best_epoch),
-        )
-
-
-def best_of(history: list[dict[str, float]], best_epoch: int) -> dict[str, Any]:
-    """Return {"metric", "value", "epoch", "val_loss"} of the epoch with the lowest validation loss, or {}."""
-    if not 0 < best_epoch <= len(history):
-        return {}
-    row = history[best_epoch - 1]
-    metric = next((name for name in PRIMARY_METRIC.values() if f"val_{name}" in row), "")
-    return {"metric": metric, "value": row.get(f"val_{metric}"), "epoch": best_epoch, "val_loss": row["val_loss"]}
+# What torch says where the other end of a connection is gone; its own types cover only some of it.
+LOST_PEER = ("Connection closed by peer", "Connection reset by peer", "Broken pipe", "gloo", "Timed out waiting")
 
 
 class Worker:
@@ -112,6 +63,9 @@ class Worker:
 
     Args:
         folder: The run folder.
+
+    Raises:
+        SettingError: The spec cannot be read, or asks for a device that is absent.
     """
 
     def __init__(self, folder: RunFolder) -> None:
@@ -119,26 +73,42 @@ class Worker:
         # The data folder that this run lies in, whatever the environment says: HOME/runs/ID.
         self.home = folder.path.parents[1]
         self.spec: RunSpec = folder.spec
-        self.distributed = SingleDevice(self.spec.training.device)
-        torch.set_num_threads(self.spec.training.num_threads or num_usable_cores())
+        self.distributed = choose_distributed(self.spec.training)
+        processes_here = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+        torch.set_num_threads(self.spec.training.num_threads or threads_per_process(processes_here))
         torch.manual_seed(self.spec.training.seed)
-        self.local = LocalTracker(folder.path)
+        self.attempt = max(1, int(folder.read_state().get("attempt") or 1))
+        self.local = LocalTracker(folder.path, segment=self.attempt - 1)
         self.was_signalled = False
 
     def run(self) -> tuple[Status, str]:
         """Train, test and record; return ("finished" or "stopped", why it ended before its last epoch or "")."""
+        self.distributed.setup()
+        try:
+            return self._run()
+        finally:
+            self.distributed.cleanup()
+
+    def _run(self) -> tuple[Status, str]:
         dataset = load_dataset(self.home / "datasets", self.spec.data.dataset)
         model = self._build_model(dataset)
         strategy = build_strategy(self.spec.strategy.model_dump())
         strategy.setup(model)
-        self.folder.write_parameters(count_parts(model, strategy.param_groups(model)))
-        self.folder.write_environment(describe_environment(self.distributed.device))
-        self.folder.write_state(num_train=dataset.counts["train"], heartbeat=time.time())
+        if self.distributed.is_main_process:
+            self._describe(dataset, model, strategy)
         progress = self._train(dataset, model, strategy)
         # Who sends a signal wants the process gone within seconds; a request in the folder leaves time for the score.
-        if not self.was_signalled:
+        # Collected, because the processes predict together or not at all.
+        if not any(self.distributed.collect(self.was_signalled)):
             self._test(dataset, model, strategy)
         return how_it_ended(progress)
+
+    def _describe(self, dataset: Dataset, model: MolfunStructureModel, strategy: FinetuneStrategy) -> None:
+        """Write down what trains, and on what."""
+        self.folder.write_parameters(count_parts(model, strategy.param_groups(model)))
+        environment = describe_environment(self.distributed.device, num_processes=self.distributed.world_size)
+        self.folder.write_environment(environment)
+        self.folder.write_state(num_train=dataset.counts["train"], heartbeat=time.time())
 
     def _build_model(self, dataset: Dataset) -> MolfunStructureModel:
         logger.info("Building %s with %s weights.", self.spec.model.name, self.spec.model.weights)
@@ -148,18 +118,20 @@ class Worker:
         )  # fmt: skip
 
     def _train(self, dataset: Dataset, model: MolfunStructureModel, strategy: FinetuneStrategy) -> Progress:
-        """Fit, and return how far it came."""
-        training, callback = self.spec.training, FolderCallback(self.folder, self.local)
+        """Fit, from the newest checkpoint where there is one, and return how far it came."""
+        training, is_main = self.spec.training, self.distributed.is_main_process
+        callback = FolderCallback(self.folder, self.local) if is_main else Onlooker()
+        tracker = self._open_trackers() if is_main else NullTracker()
         self._install_signals()
-        remotes = [build_tracker(name, folder=self.folder.remote) for name in self.spec.trackers]
-        tracker = CompositeTracker([self.local, *remotes])
-        tracker.start_run(run_id=self.folder.id, name=self.spec.name)
-        tracker.log_config(self.spec.model_dump(mode="json"))
         try:
             strategy.fit(
                 model, self._loader(dataset, model, "train"), self._loader(dataset, model, "val"), training.epochs,
                 tracker=tracker, callbacks=[callback], distributed=self.distributed,
                 checkpoint_dir=self.folder.checkpoints, save_every=training.save_every,
+                save_every_steps=training.save_every_steps, save_every_minutes=training.save_every_minutes,
+                keep_checkpoints=training.keep_checkpoints, resume_from=AUTO,
+                gradient_checkpointing=training.gradient_checkpointing, seed=training.seed,
+                deterministic=training.deterministic,
             )  # fmt: skip
         except BaseException as error:
             tracker.end_run("failed", explain_failure(error))
@@ -167,8 +139,20 @@ class Worker:
         tracker.end_run(how_it_ended(callback.progress)[0])
         return callback.progress
 
+    def _open_trackers(self) -> BaseTracker:
+        """Open the record of this attempt, local and remote; where it goes on from is an event of its own."""
+        remotes = CompositeTracker(build_tracker(name, folder=self.folder.remote) for name in self.spec.trackers)
+        self.local.start_run(run_id=self.folder.id, name=self.spec.name)
+        remotes.start_run(run_id=self.folder.id, name=self.spec.name, resume=self.attempt > 1)
+        tracker = CompositeTracker([self.local, remotes])
+        tracker.log_config(self.spec.model_dump(mode="json"))
+        return tracker
+
     def _install_signals(self) -> None:
-        """Let SIGTERM and SIGINT end the run after the step under way; a second one ends it at once."""
+        """Let SIGTERM, SIGINT and SIGUSR1 end the run after the step under way; a second one ends it at once.
+
+        A request in the folder carries it to the main process, which stops all of them at the same step.
+        """
 
         def on_signal(number: int, frame: FrameType | None) -> None:
             logger.info("Received %s; ending after this step.", signal.Signals(number).name)
@@ -176,7 +160,7 @@ class Worker:
             control.request(self.folder, "stop")
             signal.signal(number, signal.SIG_DFL)
 
-        for number in (signal.SIGTERM, signal.SIGINT):
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1):
             signal.signal(number, on_signal)
 
     def _loader(self, dataset: Dataset, model: MolfunStructureModel, part: str) -> DataLoader[Any]:
@@ -186,15 +170,25 @@ class Worker:
         )  # fmt: skip
 
     def _test(self, dataset: Dataset, model: MolfunStructureModel, strategy: FinetuneStrategy) -> None:
-        """Predict the untouched rows with the best weights and score them beside simple baselines."""
+        """Predict the untouched rows with the best weights, on all processes, and score them."""
         loader = self._loader(dataset, model, "test")
         if not len(loader):
             logger.info("The split has no test rows, so there is no test score.")
             return
-        best = self.folder.checkpoints / "best"
-        manifest = load_weights(model, best if best.is_dir() else self.folder.checkpoints / "last")
+        best = self.folder.checkpoints / BEST
+        manifest = load_weights(model, best if best.is_dir() else self.folder.checkpoints / LAST)
         precision = Precision(self.distributed.device, amp=strategy.settings.amp)
-        table, scores = predict_table(model, loader, precision, classes=dataset.classes)
+        shared = self.distributed.wrap_loader(loader, shuffle=False)
+        table, scores = predict_table(
+            model, shared, precision, classes=dataset.classes, collect=self.distributed.collect
+        )
+        if self.distributed.is_main_process:
+            self._write_scores(dataset, manifest, table, scores)
+
+    def _write_scores(
+        self, dataset: Dataset, manifest: Mapping[str, Any], table: pd.DataFrame, scores: Mapping[str, float]
+    ) -> None:
+        """Write the predictions of the test rows, and their scores beside those of simple baselines."""
         table.insert(0, "row", dataset.frame["row"].to_numpy()[table.pop("row_id").to_numpy()])
         self.folder.predictions.mkdir(exist_ok=True)
         table.to_parquet(self.folder.predictions / "test.parquet", index=False)
@@ -209,18 +203,17 @@ class Worker:
         logger.info("Test: %s", ", ".join(f"{k} {v:.4g}" for k, v in scores.items()))
 
 
-def num_usable_cores() -> int:
-    """Return the cores that this process may use, which a scheduler or container can make fewer than there are."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+def choose_distributed(training: TrainingSettings) -> BaseDistributedStrategy:
+    """Return how this process trains: alone, or with those that torchrun started beside it.
 
-
-def how_it_ended(progress: Progress) -> tuple[Status, str]:
-    """Return ("finished" or "stopped", why a run ended before its last epoch, or "")."""
-    if progress.epoch >= progress.epochs or not progress.stop_reason:
-        return "finished", ""
-    if progress.stop_reason == STOPPED_BY_USER:
-        return "stopped", "Stopped on request; the last checkpoint is kept."
-    return "finished", f"Ended after epoch {progress.epoch} of {progress.epochs}: {progress.stop_reason}."
+    Raises:
+        SettingError: The device that the settings ask for is absent.
+    """
+    if not is_one_of_several():
+        if training.num_processes > 1:
+            logger.warning("The run was meant for %d processes, but this is the only one.", training.num_processes)
+        return SingleDevice(training.device)
+    return (FSDPStrategy if training.distributed == "fsdp" else DDPStrategy)(device=training.device)
 
 
 def _baselines(dataset: Dataset) -> dict[str, dict[str, float]]:
@@ -243,30 +236,51 @@ def explain_failure(error: BaseException) -> str:
     if isinstance(error, OSError) and error.errno == 28:
         return "The disk is full. Free some room (old checkpoints are the largest files), then start again."
     first = text.splitlines()[0][:200] if text else "no message"
+    if lost_a_peer(error):
+        return f"Another process of this run ended or could not be reached ({first}). The log has the details. {RESUME}"
     return f"Unexpected problem: {type(error).__name__}: {first}. The log has the details; please report it."
+
+
+def lost_a_peer(error: BaseException) -> bool:
+    """Tell whether a process fails because another one of the same run is gone or out of reach."""
+    if isinstance(error, MolfunError) or not is_one_of_several():
+        return False
+    return isinstance(error, dist.DistError) or (
+        isinstance(error, RuntimeError) and any(words in str(error) for words in LOST_PEER)
+    )
 
 
 def run_folder(folder: RunFolder) -> int:
     """Train the run in `folder` and record how it ended; return the exit code."""
-    folder.write_state(status="starting", started=time.time(), heartbeat=time.time(), **identity_of(os.getpid()))
+    rank, notes = own_rank(), os.environ.get(NOTES)
+    report = SupervisedReport(folder, rank, Path(notes)) if notes else Report(folder, rank)
+    report.begin()
     try:
         status, cause = Worker(folder).run()
     except Exception as error:
-        logger.exception("The run failed.")
-        folder.write_state(status="failed", cause=explain_failure(error), ended=time.time())
+        logger.exception("Lost the other processes." if lost_a_peer(error) else "The run failed.")
+        report.fail(explain_failure(error), is_secondary=lost_a_peer(error))
         return 1
-    if cause:
-        logger.info(cause)
-    folder.write_state(status=status, cause=cause, ended=time.time(), heartbeat=time.time())
-    control.clear(folder, "stop")
+    report.end(status, cause)
     return 0
+
+
+def is_one_of_several() -> bool:
+    """Tell whether torchrun started others beside this process."""
+    return int(os.environ.get("WORLD_SIZE", "1")) > 1
+
+
+def own_rank() -> int:
+    """Return the number of this process among those of the run, 0 where it is the only one."""
+    return int(os.environ.get("RANK", "0"))
 
 
 def main() -> int:
     """Entry point; the log goes to standard output, which the launcher sends to the run folder."""
     parser = argparse.ArgumentParser(description="Train one run.")
     parser.add_argument("run_dir", type=Path)
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", stream=sys.stdout)
+    level, who = (logging.WARNING, f"[rank {own_rank()}] ") if own_rank() else (logging.INFO, "")
+    logging.basicConfig(level=level, format=f"%(asctime)s {who}%(message)s", stream=sys.stdout)
     return run_folder(RunFolder(parser.parse_args().run_dir.absolute()))
 
 

@@ -6,7 +6,8 @@ import inspect
 import uuid
 import weakref
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, ClassVar, final
 
@@ -18,6 +19,8 @@ from molfun.training.distributed import BaseDistributedStrategy, SingleDevice
 from molfun.training.ema import EMA, NullEMA
 from molfun.training.groups import ParamGroup
 from molfun.training.loop import Loop
+from molfun.training.randomness import deterministic_operations, seed_everything
+from molfun.training.saving import SavePolicy
 from molfun.training.settings import StrategySettings
 from molfun.types import Loader
 
@@ -95,7 +98,13 @@ class FinetuneStrategy(ABC):
         distributed: BaseDistributedStrategy | None = None,
         checkpoint_dir: Path | str | None = None,
         save_every: int = 0,
+        save_every_steps: int = 0,
+        save_every_minutes: float = 0.0,
+        keep_checkpoints: int = 0,
         resume_from: Path | str | None = None,
+        gradient_checkpointing: bool = False,
+        seed: int | None = None,
+        deterministic: bool = False,
     ) -> list[dict[str, float]]:
         """Train, validate, checkpoint and record.
 
@@ -104,52 +113,72 @@ class FinetuneStrategy(ABC):
             train_loader: Batches with targets; its length must be known.
             val_loader: Batches with targets; None or an empty one trains without validation.
             epochs: Passes over the training rows, earlier ones of a resumed run included.
-            tracker: Sink of metrics.
-            callbacks: Hooks, called in order.
+            tracker: Sink of metrics; only the main process uses it.
+            callbacks: Hooks, called in order, on every process.
             distributed: How the run is spread; None is one process on the best device.
-            checkpoint_dir: Folder for `best`, `last` and `epoch_N`; None keeps nothing on disk.
+            checkpoint_dir: Folder for `best`, `last` (saved after every epoch) and `epoch_N`; None keeps nothing.
             save_every: Keep `epoch_N` every so many epochs; 0 never does.
-            resume_from: Folder of a checkpoint to go on from.
+            save_every_steps: Save `last` every so many optimiser steps as well; 0 never does.
+            save_every_minutes: Save `last` after so much time as well; 0 never does.
+            keep_checkpoints: How many `epoch_N` stay, the newest ones; 0 is all.
+            resume_from: Folder of a checkpoint to go on from, or "auto": the newest whole one in `checkpoint_dir`, a
+                fresh start where there is none. A resumed fit ends with the bits of one that was never interrupted.
+            gradient_checkpointing: Compute trunk blocks again in the backward pass: less memory, the same gradients.
+            seed: Seeds Python, NumPy and torch before anything is drawn; None leaves them as they are.
+            deterministic: Let torch use only operations that repeat their bits.
 
         Returns:
             One dict an epoch: epoch, train_loss, seconds, and with validation val_loss and val_<metric>.
 
         Raises:
             DataError: There is no training row.
+            SettingError: Loss or monitored metric do not fit the task.
             ModelError: A parameter that should train gets no gradient, or the loss is not finite.
-            RunError: `resume_from` is no checkpoint of this model and strategy.
+            RunError: `resume_from` is no checkpoint of this model, data and strategy, or the last state could not be
+                written.
         """
-        tracker = tracker or NullTracker()
         distributed = distributed or SingleDevice()
-        distributed.setup()
-        try:
-            model.to(distributed.device)
+        policy = SavePolicy(save_every, save_every_steps, save_every_minutes, keep_checkpoints)
+        with ExitStack() as stack:
+            stack.callback(distributed.cleanup)
+            distributed.setup()
+            stack.enter_context(deterministic_operations(enabled=deterministic))
+            if seed is not None:
+                seed_everything(seed)
             self.setup(model)
-            train_loader = distributed.wrap_loader(train_loader, shuffle=True)
-            val_loader = distributed.wrap_loader(val_loader, shuffle=False) if val_loader else None
+            stack.enter_context(_gradient_checkpointing(model, enabled=gradient_checkpointing))
+            wrapped = distributed.wrap_model(model)
+            if seed is not None and distributed.rank:
+                # Dropout must differ between processes; the main one goes on as a single process would.
+                seed_everything(seed + distributed.rank)
             loop = Loop(
-                self, distributed.wrap_model(model), num_batches=len(train_loader), epochs=epochs,
-                distributed=distributed, callbacks=callbacks,
+                self, model, wrapped, distributed.wrap_loader(train_loader, shuffle=True), epochs=epochs,
+                distributed=distributed, callbacks=callbacks, policy=policy,
                 checkpoint_dir=None if checkpoint_dir is None else Path(checkpoint_dir),
             )  # fmt: skip
             if resume_from is not None:
-                loop.resume(Path(resume_from))
-            tracker.log_config(self.describe())
-            loop.callbacks.on_fit_begin(loop)
+                loop.resume(resume_from)
+            val_loader = distributed.wrap_loader(val_loader, shuffle=False) if val_loader else None
+            self._run(loop, val_loader, tracker if tracker and distributed.is_main_process else NullTracker())
+        self._fitted, self._average = weakref.ref(model), loop.ema
+        return loop.progress.history
+
+    def _run(self, loop: Loop, val_loader: Loader | None, tracker: BaseTracker) -> None:
+        """Go through the epochs that are left."""
+        tracker.log_config(self.describe())
+        loop.callbacks.on_fit_begin(loop)
+        try:
             while loop.wants_epoch:
-                row = loop.train_epoch(train_loader, tracker)
+                row = loop.train_epoch(tracker)
                 if loop.was_interrupted:
                     break
                 if val_loader is not None:
                     row |= loop.validate(val_loader)
-                loop.finish_epoch(row, save_every)
-                tracker.log_metrics(row, step=loop.progress.epoch)
-                loop.callbacks.on_epoch_end(loop, row)
-            loop.finish(has_validation=val_loader is not None)
-        finally:
-            distributed.cleanup()
-        self._fitted, self._average = weakref.ref(model), loop.ema
-        return loop.progress.history
+                loop.finish_epoch(row, tracker)
+        except BaseException:
+            loop.abandon()
+            raise
+        loop.finish(has_validation=val_loader is not None)
 
     @final
     def apply_ema(self, model: MolfunStructureModel) -> bool:
@@ -163,3 +192,16 @@ class FinetuneStrategy(ABC):
     def describe(self) -> dict[str, Any]:
         """Return name, every setting and, after `setup`, what was decided, as plain values."""
         return {"strategy": type(self).__name__, **self.settings.model_dump(mode="json"), **self._described}
+
+
+@contextmanager
+def _gradient_checkpointing(model: MolfunStructureModel, *, enabled: bool) -> Iterator[None]:
+    """Turn gradient checkpointing on for the block."""
+    if not enabled:
+        yield
+        return
+    model.adapter.set_gradient_checkpointing(enabled=True)
+    try:
+        yield
+    finally:
+        model.adapter.set_gradient_checkpointing(enabled=False)

@@ -25,7 +25,10 @@ class Callback:
         """Run after every epoch's validation with its row of the history."""
 
     def on_checkpoint(self, loop: Loop, name: str, path: Path) -> None:
-        """Run after a checkpoint was written."""
+        """Run on the main process once a checkpoint is on disk, which may be some steps after it was taken."""
+
+    def on_alert(self, loop: Loop, message: str) -> None:
+        """Run when something went wrong that does not end training, a checkpoint that could not be written."""
 
     def on_fit_end(self, loop: Loop) -> None:
         """Run after the last epoch; not after an error."""
@@ -56,6 +59,11 @@ class CallbackList(Callback):
     def on_checkpoint(self, loop: Loop, name: str, path: Path) -> None:
         for callback in self.callbacks:
             callback.on_checkpoint(loop, name, path)
+
+    @override
+    def on_alert(self, loop: Loop, message: str) -> None:
+        for callback in self.callbacks:
+            callback.on_alert(loop, message)
 
     @override
     def on_fit_end(self, loop: Loop) -> None:

@@ -1,5 +1,12 @@
-"""A checkpoint is a folder, written aside and renamed: weights that train as safetensors, LoRA in peft's format,
-the state of the training, and a manifest with hashes. Nothing in it is unpickled into objects.
+"""A checkpoint is a folder, written aside and renamed: weights as safetensors, LoRA in peft's format, the state of the
+training, and a manifest with hashes. Nothing in it is unpickled into objects.
+
+    weights.safetensors      head, trained trunk, running statistics: the weights to use
+    lora/                    LoRA, as peft loads it
+    ema.safetensors          the moving average, where the weights above are the raw ones ("weights": "raw")
+    raw.safetensors          the raw weights, where those above are the average ("weights": "ema")
+    training.pt              optimiser, schedule, scaler, progress, history, random numbers
+    manifest.json            what is where, and the hash of every file
 """
 
 from __future__ import annotations
@@ -7,145 +14,228 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import random
 import shutil
+from contextlib import suppress
+from datetime import UTC, datetime
+from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from molfun.errors import RunError
-from molfun.models.lora import load_lora, save_lora
+from molfun.models.lora import lora_keys, read_lora, write_lora
 from molfun.models.structure import MolfunStructureModel
+from molfun.training.snapshot import (
+    Snapshot,
+    Weights,
+    check_settings,
+    kept_tensors,
+    load_tensors,
+    restore_training,
+)
 
 if TYPE_CHECKING:
     from molfun.training.loop import Loop
 
-FORMAT = 1
-WEIGHTS, AVERAGE, STATE, MANIFEST, LORA = (
-    "weights.safetensors",
-    "ema.safetensors",
-    "training.pt",
-    "manifest.json",
-    "lora",
-)
+FORMAT = 2
+WEIGHTS, STATE, MANIFEST, LORA = "weights.safetensors", "training.pt", "manifest.json", "lora"
+BEST, LAST, PREVIOUS = "best", "last", "previous"
+# Of two checkpoints of the same step, the one that is nearer to what comes next.
+_PREFERENCE = {LAST: 3, BEST: 1, PREVIOUS: 0}
 
 
-def save(loop: Loop, folder: Path, *, weights: str) -> Path:
-    """Write a checkpoint of the model as it is now.
+def write_checkpoint(snapshot: Snapshot, folder: Path, *, weights: Weights) -> Path:
+    """Write a checkpoint; what was in its place stays whole until the new one is.
 
     Args:
-        loop: The fit.
-        folder: Where the checkpoint goes; an older one there is replaced when the new one is whole.
-        weights: "ema" or "raw": which weights the model holds now. A checkpoint of averaged weights is for use, not for
-            resuming, so the training state is left out.
+        snapshot: What to write.
+        folder: Where it goes. The folder that `last` replaces becomes `previous`; any other is removed.
+        weights: Which weights are those to use.
+
+    Raises:
+        OSError: The disk is full or not writable; nothing was replaced.
     """
     aside = folder.with_name(f".{folder.name}.writing")
     shutil.rmtree(aside, ignore_errors=True)
     aside.mkdir(parents=True)
-    save_file(_trained_tensors(loop.model), aside / WEIGHTS)
-    if loop.model.lora_config is not None:
-        save_lora(loop.model.adapter, loop.model.lora_config, aside / LORA)
-    if folder.name != "best":
-        _save_training(loop, aside)
-    manifest = {
-        "format": FORMAT, "weights": weights, "epoch": loop.progress.epoch, "step": loop.progress.step,
-        "strategy": loop.strategy.describe(), "files": {name: _sha256(aside / name) for name in _files(aside)},
-    }  # fmt: skip
-    (aside / MANIFEST).write_text(json.dumps(manifest, indent=1), encoding="utf-8")
+    try:
+        _write_files(snapshot, aside, weights)
+    except BaseException:
+        shutil.rmtree(aside, ignore_errors=True)
+        raise
     _publish(aside, folder)
     return folder
 
 
-def _trained_tensors(model: MolfunStructureModel) -> dict[str, Tensor]:
-    """Return head, target scale and every trained trunk tensor by name; LoRA goes into its own file."""
-    kept: dict[str, Tensor] = {
-        n: p for n, p in model.named_parameters() if (p.requires_grad or n.startswith("head.")) and ".lora_" not in n
-    }
-    kept |= {"target_mean": model.target_mean, "target_std": model.target_std}
-    return {name: tensor.detach().contiguous().cpu() for name, tensor in kept.items()}
-
-
-def _save_training(loop: Loop, folder: Path) -> None:
-    if loop.ema.is_active:
-        save_file({n: t.detach().contiguous().cpu() for n, t in loop.ema.state_dict().items()}, folder / AVERAGE)
-    state: dict[str, Any] = {
-        "optimizer": loop.optimizer.state_dict(), "scheduler": loop.scheduler.state_dict(),
-        "scaler": loop.precision.scaler.state_dict(), "ema_updates": loop.ema.num_updates,
-        "progress": loop.state(), "random": _random_state(),
+def _write_files(snapshot: Snapshot, folder: Path, weights: Weights) -> None:
+    tensors, other = snapshot.weights(weights), snapshot.other(weights)
+    lora = {key: tensors[name] for name, key in snapshot.lora_keys.items()}
+    save_file({n: t for n, t in tensors.items() if n not in snapshot.lora_keys}, folder / WEIGHTS)
+    if lora:
+        write_lora(lora, snapshot.lora_config, folder / LORA)
+    if other:
+        save_file(other, folder / _other_name(weights))
+    torch.save(snapshot.training, folder / STATE)
+    manifest = {
+        "format": FORMAT, "weights": weights, **snapshot.about,
+        "written": datetime.now(UTC).isoformat(timespec="seconds"),
+        "versions": {name: metadata.version(name) for name in ("molfun", "torch")},
+        "files": {name: _sha256(folder / name) for name in _files(folder)},
     }  # fmt: skip
-    # Schedule curves are functions of the settings, which the new loop has; only the counters travel.
-    state["scheduler"].pop("lr_lambdas", None)
-    torch.save(state, folder / STATE)
+    (folder / MANIFEST).write_text(json.dumps(manifest, indent=1), encoding="utf-8")
 
 
-def restore(loop: Loop, folder: Path) -> None:
-    """Bring a loop back to where a checkpoint was written.
-
-    Raises:
-        RunError: The folder is no checkpoint, is damaged, or belongs to another model or strategy.
-    """
-    load_weights(loop.model, folder)
-    if not (folder / STATE).exists():
-        raise RunError(f"{folder} holds weights only, no training state; resume from `last` or an `epoch_N`.")
-    state = torch.load(folder / STATE, map_location="cpu", weights_only=True)
-    loop.optimizer.load_state_dict(state["optimizer"])
-    loop.scheduler.load_state_dict({"lr_lambdas": [None] * len(loop.scheduler.lr_lambdas), **state["scheduler"]})
-    loop.precision.scaler.load_state_dict(state["scaler"])
-    if loop.ema.is_active:
-        loop.ema.load_state_dict(load_file(folder / AVERAGE), state["ema_updates"])
-    _restore_progress(loop, state["progress"])
-    _set_random_state(state["random"])
+def _other_name(weights: str) -> str:
+    return "raw.safetensors" if weights == "ema" else "ema.safetensors"
 
 
-def _restore_progress(loop: Loop, saved: dict[str, Any]) -> None:
-    for name in ("epoch", "step", "best_value", "best_epoch", "epochs_without_improvement", "history"):
-        setattr(loop.progress, name, saved[name])
+def _publish(aside: Path, folder: Path) -> None:
+    """Flush a whole folder to disk and put it in the place of an older one."""
+    for path in [*(aside / name for name in _files(aside)), *_folders(aside)]:
+        _flush(path)
+    older = folder.with_name(PREVIOUS if folder.name == LAST else f".{folder.name}.older")
+    remove(older)
+    if folder.exists():
+        folder.rename(older)
+    aside.rename(folder)
+    _flush(folder.parent)
+    if older.name != PREVIOUS:
+        remove(older)
 
 
-def load_weights(model: MolfunStructureModel, folder: Path) -> dict[str, Any]:
-    """Read the weights of a checkpoint into a model that its strategy has set up; return the manifest.
+def remove(folder: Path) -> None:
+    """Remove a checkpoint, if it is there; killed in between, it is gone and not damaged."""
+    trash = folder.with_name(f".{folder.name}.trash")
+    shutil.rmtree(trash, ignore_errors=True)
+    with suppress(FileNotFoundError):
+        folder.rename(trash)
+    shutil.rmtree(trash, ignore_errors=True)
 
-    Raises:
-        RunError: The folder is no checkpoint, a file is damaged, or tensors do not fit.
-    """
-    manifest = read_manifest(folder)
-    tensors = load_file(folder / WEIGHTS)
-    expected = set(_trained_tensors(model))
-    if set(tensors) != expected:
-        odd = sorted(expected.symmetric_difference(tensors))
-        raise RunError(
-            f"{folder} does not fit this model and strategy: {len(odd)} tensors differ (first: {odd[0]}); "
-            "use the spec that it was trained with."
-        )
-    model.load_state_dict(tensors, strict=False)
-    if (folder / LORA).is_dir():
-        load_lora(model.adapter, folder / LORA)
-    return manifest
+
+def tidy_up(checkpoint_dir: Path) -> None:
+    """Undo what a killed process left half done: unfinished folders go, one that was moved aside comes back."""
+    for path in [*checkpoint_dir.glob(".*.writing"), *checkpoint_dir.glob(".*.trash")]:
+        shutil.rmtree(path, ignore_errors=True)
+    for path in checkpoint_dir.glob(".*.older"):
+        place = checkpoint_dir / path.name[1:].removesuffix(".older")
+        if place.exists():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.rename(place)
+
+
+def newest_checkpoint(checkpoint_dir: Path) -> tuple[Path | None, list[str]]:
+    """Return the whole checkpoint that is furthest on, and one sentence for each newer one that is damaged."""
+    damaged: list[str] = []
+    for folder in sorted(_checkpoints(checkpoint_dir), key=_position, reverse=True):
+        try:
+            read_manifest(folder)
+        except RunError as error:
+            damaged.append(str(error))
+            continue
+        return folder, damaged
+    return None, damaged
+
+
+def _checkpoints(checkpoint_dir: Path) -> list[Path]:
+    if not checkpoint_dir.is_dir():
+        return []
+    return [path for path in checkpoint_dir.iterdir() if path.is_dir() and not path.name.startswith(".")]
+
+
+def _position(folder: Path) -> tuple[float, int, int]:
+    """Return how far on a checkpoint is; one without a readable manifest comes first, so that it is named."""
+    try:
+        about = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+        return float(about["step"]), int(about["epoch"]), _PREFERENCE.get(folder.name, 2)
+    except (OSError, ValueError, KeyError, TypeError):
+        return float("inf"), 0, _PREFERENCE.get(folder.name, 2)
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:
     """Return the manifest of a checkpoint whose files are whole.
 
     Raises:
-        RunError: The folder is no checkpoint, or a file's hash differs.
+        RunError: The folder is no checkpoint, a file's hash differs, or a newer Molfun wrote it.
     """
     try:
         manifest: dict[str, Any] = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        files: dict[str, str] = dict(manifest["files"])
+        written_as = int(manifest["format"])
+    except (OSError, ValueError, KeyError, TypeError):
         raise RunError(f"{folder} is no checkpoint: it has no readable {MANIFEST}.") from None
-    for name, expected in manifest.get("files", {}).items():
+    if written_as > FORMAT:
+        raise RunError(
+            f"{folder} is in format {written_as}, this version of Molfun reads up to {FORMAT}; update Molfun."
+        )
+    for name, expected in files.items():
         path = folder / name
         if not path.is_file() or _sha256(path) != expected:
             raise RunError(f"The checkpoint {folder} is damaged: {name} is missing or changed; use an earlier one.")
     return manifest
 
 
+def load_weights(model: MolfunStructureModel, folder: Path) -> dict[str, Any]:
+    """Read the weights to use of a checkpoint into a model that its strategy has set up; return the manifest.
+
+    Raises:
+        RunError: The folder is no checkpoint, is damaged, or does not fit the model.
+    """
+    manifest = read_manifest(folder)
+    load_tensors(model, _read_weights(model, folder), place=str(folder))
+    return manifest
+
+
+def _read_weights(model: MolfunStructureModel, folder: Path) -> dict[str, Tensor]:
+    """Return the weights to use by parameter name, LoRA included, once they are those that the model wants."""
+    tensors = load_file(folder / WEIGHTS)
+    if (folder / LORA).is_dir():
+        names = {id(p): name for name, p in model.named_parameters()}
+        places = {key: names[id(p)] for key, p in lora_keys(model.adapter).items()}
+        tensors |= {places.get(key, key): value for key, value in read_lora(folder / LORA).items()}
+    odd = sorted(set(kept_tensors(model)).symmetric_difference(tensors))
+    if odd:
+        raise RunError(
+            f"{folder} does not fit this model and strategy: {len(odd)} tensors differ (first: {odd[0]}); "
+            "use the spec that it was trained with."
+        )
+    return tensors
+
+
+def restore(loop: Loop, folder: Path) -> None:
+    """Bring a fit back to where a checkpoint was written; every process reads it.
+
+    Raises:
+        RunError: The folder is no checkpoint, is damaged, or belongs to other data, another model or other settings.
+    """
+    manifest = read_manifest(folder)
+    if manifest["format"] < FORMAT:
+        raise RunError(
+            f"{folder} was written by an earlier version of Molfun, from which training cannot go on exactly; its "
+            "weights can still be used. Start a new run."
+        )
+    check_settings(loop, manifest, folder.name)
+    weights = _read_weights(loop.model, folder)
+    other_path = folder / _other_name(manifest["weights"])
+    other = load_file(other_path) if other_path.exists() else {}
+    state = torch.load(folder / STATE, map_location="cpu", weights_only=True)
+    # Of the two sets, the average goes through the model into the EMA, then the raw weights take its place.
+    average_first = [other, weights] if manifest["weights"] == "raw" else [weights, other]
+    load_tensors(loop.model, average_first[0], place=str(folder))
+    loop.ema.copy_from_model()
+    load_tensors(loop.model, average_first[1], place=str(folder))
+    restore_training(loop, state)
+
+
 def _files(folder: Path) -> list[str]:
     return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
+
+
+def _folders(folder: Path) -> list[Path]:
+    return [*(path for path in folder.rglob("*") if path.is_dir()), folder]
 
 
 def _sha256(path: Path) -> str:
@@ -153,35 +243,10 @@ def _sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _publish(aside: Path, folder: Path) -> None:
-    """Flush a whole folder to disk and put it in the place of an older one."""
-    for name in _files(aside):
-        with (aside / name).open("rb") as file:
-            os.fsync(file.fileno())
-    older = folder.with_name(f".{folder.name}.older")
-    shutil.rmtree(older, ignore_errors=True)
-    if folder.exists():
-        folder.rename(older)
-    aside.rename(folder)
-    shutil.rmtree(older, ignore_errors=True)
-
-
-def _random_state() -> dict[str, Any]:
-    version, words, gauss = random.getstate()
-    _, keys, position, has_gauss, cached = np.random.get_state()
-    return {
-        "python": [version, list(words), gauss],
-        "numpy": [torch.from_numpy(np.asarray(keys).astype(np.int64)), int(position), int(has_gauss), float(cached)],
-        "torch": torch.get_rng_state(),
-        "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
-    }
-
-
-def _set_random_state(state: dict[str, Any]) -> None:
-    version, words, gauss = state["python"]
-    random.setstate((version, tuple(words), gauss))
-    keys, position, has_gauss, cached = state["numpy"]
-    np.random.set_state(("MT19937", keys.numpy().astype(np.uint32), position, has_gauss, cached))
-    torch.set_rng_state(state["torch"])
-    if state["cuda"] and torch.cuda.is_available():
-        torch.cuda.set_rng_state_all(state["cuda"])
+def _flush(path: Path) -> None:
+    """Make a file, or the names in a folder, survive a power cut."""
+    number = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(number)
+    finally:
+        os.close(number)

@@ -8,12 +8,15 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
+from molfun.training.sharding import own_part
+
 
 class EMA:
     """Moving average of trainable parameters.
 
     The decay warms up as min(decay, (1 + n) / (10 + n)) after n updates, so that a short run is not judged by its
-    initial weights (the rule of TensorFlow's `ExponentialMovingAverage(num_updates=...)`).
+    initial weights (the rule of TensorFlow's `ExponentialMovingAverage(num_updates=...)`). Buffers (running statistics)
+    are not averaged: the averaged model uses the live ones, as torch's `AveragedModel` does by default.
 
     Args:
         parameters: (name, parameter) pairs; those without `requires_grad` are ignored.
@@ -36,8 +39,9 @@ class EMA:
     @torch.no_grad()
     def update(self) -> None:
         """Move the average towards the live weights: shadow <- decay * shadow + (1 - decay) * live."""
-        weight = 1.0 - self.current_decay
-        torch._foreach_lerp_(list(self.shadow.values()), [p.data for p in self._live.values()], weight)
+        averages = [own_part(t) for t in self.shadow.values()]
+        live = [own_part(p.detach()) for p in self._live.values()]
+        torch._foreach_lerp_(averages, live, 1.0 - self.current_decay)
         self.num_updates += 1
 
     @contextmanager
@@ -53,23 +57,26 @@ class EMA:
     def copy_to_model(self) -> None:
         """Overwrite the live weights with the average."""
         for name, parameter in self._live.items():
-            parameter.data.copy_(self.shadow[name])
+            own_part(parameter.detach()).copy_(own_part(self.shadow[name]))
+
+    @torch.no_grad()
+    def copy_from_model(self) -> None:
+        """Overwrite the average with the live weights."""
+        for name, parameter in self._live.items():
+            own_part(self.shadow[name]).copy_(own_part(parameter.detach()))
 
     def state_dict(self) -> dict[str, Tensor]:
         """Return the average by parameter name."""
         return dict(self.shadow)
 
     @torch.no_grad()
-    def load_state_dict(self, state: dict[str, Tensor], num_updates: int) -> None:
-        """Take over an average; names and shapes must be those of this model."""
-        for name, average in self.shadow.items():
-            average.copy_(state[name])
-        self.num_updates = num_updates
-
     def _swap(self) -> None:
-        # Exchanging storage keeps the optimiser's references and costs no copy.
+        # Values move, storage stays: FSDP2, CUDA graphs and DDP's buckets all hold on to the storage of a parameter.
         for name, parameter in self._live.items():
-            parameter.data, self.shadow[name] = self.shadow[name], parameter.data
+            live, average = own_part(parameter.detach()), own_part(self.shadow[name])
+            kept = live.clone()
+            live.copy_(average)
+            average.copy_(kept)
 
 
 class NullEMA:
@@ -89,9 +96,9 @@ class NullEMA:
     def copy_to_model(self) -> None:
         """Do nothing: the live weights are the only ones."""
 
+    def copy_from_model(self) -> None:
+        """Do nothing: there is no average."""
+
     def state_dict(self) -> dict[str, Tensor]:
         """Return nothing to save."""
         return {}
-
-    def load_state_dict(self, state: dict[str, Tensor], num_updates: int) -> None:
-        """Ignore a saved average."""

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import torch
 from torch import nn
 
 from molfun.errors import ModelError
+from molfun.training.sharding import clip_norm
 
 
 def check_gradients(model: nn.Module) -> None:
@@ -27,8 +27,7 @@ def check_gradients(model: nn.Module) -> None:
 
 def clip_gradients(model: nn.Module, limit: float) -> float:
     """Scale gradients down to a total norm of `limit` (0: leave them) and return the norm before."""
-    parameters = [p for p in model.parameters() if p.grad is not None]
-    return float(torch.nn.utils.clip_grad_norm_(parameters, limit or float("inf")))
+    return clip_norm([p for p in model.parameters() if p.grad is not None], limit)
 
 
 def set_training_mode(model: nn.Module) -> None:

@@ -2,84 +2,82 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import time
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
-from torch import Tensor
+from torch import nn
 
-from molfun.errors import DataError, ModelError
-from molfun.losses.catalog import find_loss
-from molfun.metrics import compute_metrics
-from molfun.models.inference import count_items, iterate_predictions, scored_items
+from molfun.errors import DataError, RunError
+from molfun.losses.catalog import balanced_weights, build_loss, find_loss
 from molfun.models.precision import Precision
 from molfun.models.structure import MolfunStructureModel
 from molfun.tracking.base import BaseTracker
 from molfun.training import checkpoint
 from molfun.training.callbacks import Callback, CallbackList
+from molfun.training.checkpoint import BEST, LAST, PREVIOUS
 from molfun.training.distributed import BaseDistributedStrategy
 from molfun.training.ema import EMA, NullEMA
-from molfun.training.gradients import check_gradients, clip_gradients, set_training_mode
+from molfun.training.gradients import set_training_mode
 from molfun.training.groups import optimizer_groups
+from molfun.training.progress import Progress
+from molfun.training.randomness import generators_of, random_state, set_random_state
+from molfun.training.saving import CheckpointWriter, NullWriter, Saved, SavePolicy
 from molfun.training.schedules import build_scheduler
-from molfun.types import Batch
+from molfun.training.snapshot import Weights, take_snapshot
+from molfun.training.stepping import Stepper
+from molfun.training.validation import check_monitor, validate
+from molfun.types import Batch, Loader
 
 if TYPE_CHECKING:
     from molfun.training.base import FinetuneStrategy
 
+logger = logging.getLogger(__name__)
 
-@dataclass
-class Progress:
-    """How far a fit is. `epoch` and `step` count what is finished; `best_value` is the lowest validation loss."""
-
-    epochs: int
-    steps_per_epoch: int
-    epoch: int = 0
-    step: int = 0
-    best_value: float = math.inf
-    best_epoch: int = 0
-    epochs_without_improvement: int = 0
-    stop_reason: str = ""
-    history: list[dict[str, float]] = field(default_factory=list)
-
-    @property
-    def total_steps(self) -> int:
-        """Optimiser steps of the whole run."""
-        return self.epochs * self.steps_per_epoch
+AUTO = "auto"
+STOPPED_ELSEWHERE = "another process asked to stop"
 
 
 class Loop:
-    """Optimiser, schedule, precision, EMA and progress of one fit.
+    """Optimiser, schedule, precision, EMA, progress and checkpoints of one fit.
 
     Args:
         strategy: Gives settings and parameter groups.
         model: Prepared by the strategy, on its device.
-        num_batches: Batches of one epoch.
+        wrapped: The module whose forward and backward synchronise gradients; the model itself on one process.
+        train_loader: This process's share of the training rows.
         epochs: Passes over the training rows.
         distributed: How the run is spread.
         callbacks: Hooks.
         checkpoint_dir: Where checkpoints go; None keeps none.
+        policy: When they are written.
 
     Raises:
         DataError: There is no training batch.
+        SettingError: Loss or monitored metric do not fit the task.
     """
 
     def __init__(
-        self, strategy: FinetuneStrategy, model: MolfunStructureModel, *, num_batches: int, epochs: int,
-        distributed: BaseDistributedStrategy, callbacks: Sequence[Callback], checkpoint_dir: Path | None,
+        self, strategy: FinetuneStrategy, model: MolfunStructureModel, wrapped: nn.Module, train_loader: Loader, *,
+        epochs: int, distributed: BaseDistributedStrategy, callbacks: Sequence[Callback], checkpoint_dir: Path | None,
+        policy: SavePolicy,
     ) -> None:  # fmt: skip
-        if num_batches < 1:
+        if len(train_loader) < 1:
             raise DataError("There is no training row; give the training part of the split at least one.")
         settings = strategy.settings
-        self.strategy, self.settings, self.model, self.distributed = strategy, settings, model, distributed
+        check_monitor(settings.monitor, model.task)
+        self.strategy, self.settings, self.model, self.wrapped = strategy, settings, model, wrapped
+        self.train_loader, self.distributed, self.policy = train_loader, distributed, policy
         self.callbacks, self.checkpoint_dir = CallbackList(callbacks), checkpoint_dir
-        self.progress = Progress(epochs, math.ceil(num_batches / settings.accumulation_steps))
-        self.loss = find_loss(settings.loss_fn)
+        self.progress = Progress(epochs, math.ceil(len(train_loader) / settings.accumulation_steps))
+        self.min_items = find_loss(settings.loss_fn).min_items
+        self.loss = build_loss(settings.loss_fn, class_weights=self._class_weights(), focal_gamma=settings.focal_gamma)
         self.optimizer = torch.optim.AdamW(optimizer_groups(strategy.param_groups(model), model, settings.weight_decay))
         self.scheduler = build_scheduler(
             self.optimizer, total_steps=self.progress.total_steps, warmup_steps=settings.warmup_steps,
@@ -87,8 +85,15 @@ class Loop:
         )  # fmt: skip
         self.precision = Precision(distributed.device, amp=settings.amp)
         self.ema = EMA(model.named_parameters(), settings.ema_decay) if settings.ema_decay > 0 else NullEMA()
+        self.writer: CheckpointWriter | NullWriter = NullWriter()
+        if checkpoint_dir is not None and distributed.is_main_process:
+            self.writer = CheckpointWriter(checkpoint_dir, keep=policy.keep)
+        self.resumed_from = ""
         self.was_interrupted = False
-        self._gradients_checked = False
+        # Random numbers at the beginning of the epoch under way: they decide the order of its rows.
+        self.epoch_start: dict[str, Any] = {}
+        self._stepper = Stepper(self)
+        self._saved_at = (-1, -1)
         # Left over where an earlier fit of this model ended with an error.
         model.zero_grad(set_to_none=True)
 
@@ -97,142 +102,181 @@ class Loop:
         """True while epochs are left and nobody asked to stop."""
         return self.progress.epoch < self.progress.epochs and not self.progress.stop_reason
 
+    @property
+    def position(self) -> float:
+        """Epochs that are trained, with the share of the one under way."""
+        return (self.progress.step + 1) / self.progress.steps_per_epoch
+
     def request_stop(self, reason: str) -> None:
-        """End the fit after the step under way; `reason` is shown to people."""
+        """End the fit after the step under way, on every process; `reason` is shown to people."""
         self.progress.stop_reason = self.progress.stop_reason or reason
 
-    def train_epoch(self, loader: Iterable[Batch], tracker: BaseTracker) -> dict[str, float]:
-        """Take every step of an epoch; return epoch, train_loss (mean over items, of raw weights) and seconds."""
-        progress, began = self.progress, time.monotonic()
-        reorder = getattr(getattr(loader, "sampler", None), "set_epoch", None)
-        if reorder is not None:
-            reorder(progress.epoch)
+    def train_epoch(self, tracker: BaseTracker) -> dict[str, float]:
+        """Take every step of an epoch that is left; return epoch, train_loss (mean over items) and seconds."""
+        progress, mark = self.progress, time.monotonic()
         set_training_mode(self.model)
-        loss_sum, num_items = 0.0, 0
-        # After a stop inside an epoch, the windows that were trained then are not trained again.
-        done = progress.step - progress.epoch * progress.steps_per_epoch
-        for window in islice(_windows(loader, self.settings.accumulation_steps), done, None):
-            metrics, items = self._step(window)
-            loss_sum, num_items = loss_sum + metrics["loss"] * items, num_items + items
+        for window in self._windows_left():
+            metrics, items = self._stepper.step(window)
+            mark, waited = time.monotonic(), time.monotonic() - mark
+            progress.add_step(metrics["loss"], items, waited)
             tracker.log_step(metrics, step=progress.step)
             self.callbacks.on_step_end(self, metrics)
-            if progress.stop_reason:
-                self.was_interrupted = progress.step < (progress.epoch + 1) * progress.steps_per_epoch
-                break
-        progress.epoch += not self.was_interrupted
-        return {
-            "epoch": float(progress.epoch),
-            "train_loss": loss_sum / max(1, num_items),
-            "seconds": time.monotonic() - began,
-        }
+            self._after_step()
+            if progress.stop_reason and progress.steps_done_in_epoch < progress.steps_per_epoch:
+                self.was_interrupted = True
+                return {}
+        return progress.end_epoch()
 
-    def _step(self, window: list[Batch]) -> tuple[dict[str, float], int]:
-        """Take one optimiser step over the batches of an accumulation window; return its metrics and item count."""
-        began, items = time.monotonic(), sum(count_items(batch) for batch in window)
-        tokens = sum(batch.num_tokens for batch in window)
-        lrs = {f"lr/{group['name']}": float(group["lr"]) for group in self.optimizer.param_groups}
-        # Each batch adds its items' sum over the items of the whole window: the gradient of one big batch,
-        # also where the last window of an epoch is shorter or lengths differ.
-        loss = sum(self._backward(batch, max(1, items)) for batch in window)
-        self._require_finite("loss", loss, window)
-        self.precision.scaler.unscale_(self.optimizer)
-        self._check_gradients_once()
-        norm = clip_gradients(self.model, self.settings.grad_clip)
-        if not self.precision.scaler.is_enabled():  # with a scaler, an overflow is a skipped step and no failure
-            self._require_finite("gradient", norm, window)
-        if self.precision.step(self.optimizer):
-            self.scheduler.step()
-            self.ema.update()
-        self.optimizer.zero_grad(set_to_none=True)
-        self.progress.step += 1
-        metrics = {"loss": loss, **lrs, "grad_norm": norm, "tokens_per_second": tokens / (time.monotonic() - began)}
-        return {**metrics, "epoch": self.progress.step / self.progress.steps_per_epoch}, items
+    def _windows_left(self) -> Iterator[list[Batch]]:
+        """Yield the accumulation windows that are not trained yet, in the order that an unbroken epoch has them."""
+        done, loader = self.progress.steps_done_in_epoch, self.train_loader
+        reorder = getattr(getattr(loader, "sampler", None), "set_epoch", None)
+        if reorder is not None:
+            reorder(self.progress.epoch)
+        generators, here = generators_of(loader), random_state()
+        if done and self.epoch_start:
+            # The order was drawn when the epoch began, so it is drawn again from there.
+            set_random_state(self.epoch_start["random"])
+            for generator, state in zip(generators, self.epoch_start["generators"], strict=True):
+                generator.set_state(state)
+        else:
+            self.epoch_start = {"random": here, "generators": [g.get_state() for g in generators]}
+        windows = _windows(loader, self.settings.accumulation_steps)
+        for _ in islice(windows, done):
+            pass
+        if done:
+            set_random_state(here)
+        yield from windows
 
-    def _backward(self, batch: Batch, items: int) -> float:
-        moved = batch.to(self.distributed.device)
-        loss = self._compute_loss(moved) / items
-        self.precision.scaler.scale(loss).backward()
-        return float(loss.detach())
+    def _after_step(self) -> None:
+        """Agree with the other processes on stopping and saving; save where it is due."""
+        is_due = self.distributed.is_main_process and self.policy.is_due(self.progress.step)
+        stops, saves = self.distributed.total(float(bool(self.progress.stop_reason)), float(is_due))
+        if stops:
+            self.request_stop(STOPPED_ELSEWHERE)
+        if saves and not stops:
+            self.save([(LAST, "raw")])
+        self._report_saves(self.writer.poll())
 
-    def _compute_loss(self, batch: Batch) -> Tensor:
-        """Return the summed loss of a batch's items, float32; numbers are compared in units of their spread."""
-        with self.precision.autocast():
-            preds = self.model(batch)["preds"]
-        return self._items(*scored_items(preds.float(), batch)).sum()
-
-    def _items(self, preds: Tensor, targets: Tensor) -> Tensor:
-        scale = self.model.target_std if self.model.task == "regression" else 1.0
-        return self.loss(preds / scale, targets / scale if self.model.task == "regression" else targets)
-
-    def _check_gradients_once(self) -> None:
-        if not self._gradients_checked:
-            check_gradients(self.model)
-            self._gradients_checked = True
-
-    def _require_finite(self, what: str, value: float, window: list[Batch]) -> None:
-        if math.isfinite(value):
-            return
-        rows = [str(int(row)) for batch in window for row in batch.row_ids]
-        raise ModelError(
-            f"The {what} became {value} in step {self.progress.step + 1} (rows {', '.join(rows[:20])}). "
-            "Lower the learning rate, add warm-up, or look at the targets of these rows."
-        )
-
-    def validate(self, loader: Iterable[Batch]) -> dict[str, float]:
-        """Score the validation rows under the averaged weights; keep the best checkpoint; count patience."""
-        progress = self.progress
+    def validate(self, loader: Loader) -> dict[str, float]:
+        """Score the validation rows under the averaged weights, and under the raw ones on request."""
         with self.ema.applied():
-            metrics = self._evaluate(loader)
-            is_best = metrics["val_loss"] < progress.best_value
-            if is_best:
-                progress.best_value, progress.best_epoch = metrics["val_loss"], progress.epoch
-                # Saved before the live weights come back: the file is the model that was judged.
-                self.save("best", weights="ema" if self.ema.is_active else "raw")
-        progress.epochs_without_improvement = 0 if is_best else progress.epochs_without_improvement + 1
-        patience = self.settings.early_stopping_patience
-        if patience and progress.epochs_without_improvement >= patience:
-            self.request_stop(f"no better validation loss for {patience} epochs")
+            metrics = validate(self, loader)
+        if self.ema.is_active and self.settings.validate_raw:
+            metrics["val_loss_raw"] = validate(self, loader)["val_loss"]
         return metrics
 
-    def _evaluate(self, loader: Iterable[Batch]) -> dict[str, float]:
-        pairs = [scored_items(p, b) for b, p in iterate_predictions(self.model, loader, self.precision)]
-        preds, targets = torch.cat([p for p, _ in pairs]), torch.cat([t for _, t in pairs])
-        loss = float(self._items(preds, targets).mean())
-        num_classes = preds.shape[-1] if preds.ndim > 1 else 0
-        scores = compute_metrics(preds.cpu(), targets.cpu(), task=self.model.task, num_classes=num_classes)
-        return {"val_loss": loss, **{f"val_{name}": value for name, value in scores.items()}}
+    def finish_epoch(self, row: dict[str, float], tracker: BaseTracker) -> None:
+        """Judge an epoch, record it, then save: whatever a checkpoint counts as done is in the record already."""
+        progress, settings = self.progress, self.settings
+        if settings.monitor in row:
+            progress.judge(
+                row, metric=settings.monitor, patience=settings.early_stopping_patience,
+                min_delta=settings.early_stopping_min_delta,
+            )  # fmt: skip
+        progress.history.append(row)
+        tracker.log_metrics(row, step=progress.epoch)
+        self.callbacks.on_epoch_end(self, row)
+        if self.distributed.total(float(bool(progress.stop_reason)))[0]:
+            self.request_stop(STOPPED_ELSEWHERE)
+        self._save_epoch()
 
-    def finish_epoch(self, row: dict[str, float], save_every: int) -> None:
-        """Add the epoch's row to the history, and keep `epoch_N` where it is due."""
-        self.progress.history.append(row)
-        if save_every and self.progress.epoch % save_every == 0:
-            self.save(f"epoch_{self.progress.epoch}")
+    def _save_epoch(self) -> None:
+        """Save under every name that is due at the end of this epoch; `last` comes last: it implies the others."""
+        epoch, every = self.progress.epoch, self.policy.every_epochs
+        names: list[tuple[str, Weights]] = []
+        if epoch == self.progress.best_epoch:
+            names.append((BEST, "ema" if self.ema.is_active else "raw"))
+        if every and epoch % every == 0:
+            names.append((f"epoch_{epoch}", "raw"))
+        self.save([*names, (LAST, "raw")])
 
     def finish(self, *, has_validation: bool) -> None:
-        """Keep the last state, and the average as `best` where no validation could choose one."""
-        self.save("last")
+        """Keep the last state, and the average as `best` where no validation could choose one; wait for the disk."""
+        names: list[tuple[str, Weights]] = []
         if self.ema.is_active and not has_validation:
-            with self.ema.applied():
-                self.save("best", weights="ema")
+            names.append((BEST, "ema"))
+        if self._saved_at != (self.progress.epoch, self.progress.step):
+            names.append((LAST, "raw"))
+        if names:
+            self.save(names)
+        self._report_saves(self.writer.close())
+        if self.checkpoint_dir is not None and self.distributed.is_main_process and not self.was_interrupted:
+            # The last state is safely on disk and nothing will follow it.
+            checkpoint.remove(self.checkpoint_dir / PREVIOUS)
         self.callbacks.on_fit_end(self)
+        self.distributed.barrier()
 
-    def save(self, name: str, *, weights: str = "raw") -> None:
-        """Write a checkpoint, where there is a folder for them and this is the main process."""
-        if self.checkpoint_dir is None or not self.distributed.is_main_process:
+    def abandon(self) -> None:
+        """Let what is being written come to its end, after an error that ends the fit."""
+        with suppress(RunError):
+            self._report_saves(self.writer.close())
+
+    def save(self, names: Sequence[tuple[str, Weights]]) -> None:
+        """Hand the state of this instant to the writer under each name; every process must call it."""
+        if self.checkpoint_dir is None:
             return
-        path = checkpoint.save(self, self.checkpoint_dir / name, weights=weights)
-        self.callbacks.on_checkpoint(self, name, path)
+        self.writer.put(take_snapshot(self), names)
+        self.policy.note_save()
+        self._saved_at = (self.progress.epoch, self.progress.step)
 
-    def resume(self, folder: Path) -> None:
-        """Take over weights, optimiser, schedule, average, random state and progress of a checkpoint."""
+    def _report_saves(self, saves: Sequence[Saved]) -> None:
+        for saved in saves:
+            if saved.problem:
+                self.callbacks.on_alert(
+                    self, f"Checkpoint {saved.name} of step {saved.step} could not be written: {saved.problem}. "
+                    "The one before stays, training goes on, and it is tried again with the next one.",
+                )  # fmt: skip
+            else:
+                self.callbacks.on_checkpoint(self, saved.name, saved.path)
+
+    def resume(self, resume_from: Path | str) -> None:
+        """Go on from a checkpoint: a folder, or "auto" for the newest whole one in `checkpoint_dir`, if there is any.
+
+        Raises:
+            RunError: The folder is no checkpoint, is damaged, or belongs to other data, another model or settings.
+        """
+        folder, damaged = self._find(resume_from)
+        for sentence in damaged:
+            logger.warning("%s", sentence)
+        if folder is None:
+            return
         checkpoint.restore(self, folder)
+        self.resumed_from = folder.name
+        if folder.parent == self.checkpoint_dir and folder.name == LAST:
+            self._saved_at = (self.progress.epoch, self.progress.step)
+        elif not self.progress.steps_done_in_epoch:
+            # The process may have died between two of the checkpoints that the end of this epoch is due.
+            self._save_epoch()
+        instead = " instead of a newer one that is damaged" if damaged else ""
+        logger.info("Resumed from %s%s: step %d is done.", folder.name, instead, self.progress.step)
 
-    def state(self) -> dict[str, Any]:
-        """Return the counters and the history as plain values."""
-        return asdict(self.progress)
+    def _find(self, resume_from: Path | str) -> tuple[Path | None, list[str]]:
+        """Let the main process choose the checkpoint; the others may see a slower disk."""
+        if resume_from != AUTO:
+            return Path(resume_from), []
+        if self.checkpoint_dir is None:
+            raise RunError("resume_from='auto' looks in checkpoint_dir, which is not given; give one of the two.")
+        found: tuple[Path | None, list[str]] = (None, [])
+        if self.distributed.is_main_process:
+            checkpoint.tidy_up(self.checkpoint_dir)
+            found = checkpoint.newest_checkpoint(self.checkpoint_dir)
+        chosen: tuple[Path | None, list[str]] = self.distributed.collect(found)[0]
+        return chosen
+
+    def _class_weights(self) -> torch.Tensor | None:
+        """Return balanced class weights, counted over the training targets of all processes, or None."""
+        if self.settings.class_weights == "none":
+            return None
+        batches = [(b.targets, b.target_mask) for b in self.train_loader]
+        counted = torch.cat([targets[mask] for targets, mask in batches if targets is not None]).long()
+        counts = torch.bincount(counted, minlength=getattr(self.model.head, "num_outputs", 1))
+        longest = max(self.distributed.collect(len(counts)))
+        counts = torch.nn.functional.pad(counts, (0, longest - len(counts)))
+        return balanced_weights(self.distributed.reduce(counts)).to(self.distributed.device)
 
 
-def _windows(loader: Iterable[Batch], size: int) -> Iterator[list[Batch]]:
+def _windows(loader: Loader, size: int) -> Iterator[list[Batch]]:
     """Yield lists of up to `size` batches; the last one of an epoch may be shorter."""
     batches = iter(loader)
     while window := list(islice(batches, size)):

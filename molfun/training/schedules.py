@@ -53,6 +53,15 @@ def build_scheduler(
     return LambdaLR(optimizer, [partial(_factor, curve=curve, peak=group["lr"]) for group in optimizer.param_groups])
 
 
+def go_to_step(scheduler: LambdaLR, steps_done: int) -> None:
+    """Put a scheduler where it is after `steps_done` optimiser steps, whatever curve it was on before."""
+    scheduler.last_epoch = steps_done
+    curves = zip(scheduler.optimizer.param_groups, scheduler.base_lrs, scheduler.lr_lambdas, strict=True)
+    for group, base, curve in curves:
+        group["lr"] = base * curve(steps_done)
+    scheduler._last_lr = [group["lr"] for group in scheduler.optimizer.param_groups]
+
+
 def _factor(steps_done: int, *, curve: partial[float], peak: float) -> float:
     # LambdaLR counts steps that were taken and asks for the next one, and multiplies; our curve is absolute.
     return curve(steps_done + 1, peak=peak) / peak if peak else 0.0

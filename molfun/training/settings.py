@@ -58,13 +58,36 @@ class StrategySettings(Settings):
         True, label="Mixed precision", help="bfloat16 where the device computes it natively; full precision otherwise.",
         group="Precision", level="advanced",
     )  # fmt: skip
+    monitor: str = setting(
+        "val_loss", label="Best epoch by", group="Stopping", level="advanced",
+        help="Validation metric that chooses the best epoch and stops early: val_loss, or val_ and a metric's name.",
+    )  # fmt: skip
     early_stopping_patience: int = setting(
         0, ge=0, label="Early stopping", unit="epochs",
-        help="Stop after this many epochs without a better validation loss; 0 is off.", group="Stopping",
+        help="Stop after this many epochs without a better value of the metric above; 0 is off.", group="Stopping",
+    )  # fmt: skip
+    early_stopping_min_delta: float = setting(
+        0.0, ge=0.0, label="Smallest improvement", group="Stopping", level="advanced",
+        help="Improvements that are not larger than this do not count for early stopping.",
+        depends_on="early stopping > 0",
+    )  # fmt: skip
+    validate_raw: bool = setting(
+        False, label="Also validate raw weights", group="Averaging", level="advanced",
+        help="Record the loss of the weights without averaging as well; one more pass over the validation rows.",
+        depends_on="EMA decay > 0",
     )  # fmt: skip
     loss_fn: str = setting(
-        "mse", label="Loss", help="mse, mae or huber for numbers, cross_entropy for classes.",
-        group="Loss", level="advanced",
+        "mse", label="Loss", group="Loss", level="advanced",
+        help="What training lowers; mse and cross_entropy are the usual ones, pearson and ranking care for order only.",
+    )  # fmt: skip
+    class_weights: Literal["none", "balanced"] = setting(
+        "none", label="Class weights", group="Loss", level="advanced",
+        help="Balanced lets every class count the same in the loss, however rare it is.",
+        depends_on="the task is classification",
+    )  # fmt: skip
+    focal_gamma: float = setting(
+        2.0, ge=0.0, le=10.0, label="Focal gamma", group="Loss", level="advanced",
+        help="How much less the items count that are right already; 0 is cross_entropy.", depends_on="loss is focal",
     )  # fmt: skip
 
 
@@ -145,8 +168,41 @@ class TrainingSettings(Settings):
         0, ge=0, label="Seed", help="Start of every random number; the same seed repeats the run.", group="Training"
     )
     save_every: int = setting(
-        0, ge=0, label="Save every", unit="epochs",
-        help="Keep a checkpoint every so many epochs; 0 keeps best and last only.", group="Training", level="advanced",
+        0, ge=0, label="Keep every", unit="epochs",
+        help="Keep a checkpoint every so many epochs beside best and last; 0 keeps none.",
+        group="Checkpoints", level="advanced",
+    )  # fmt: skip
+    keep_checkpoints: int = setting(
+        0, ge=0, label="Checkpoints kept", help="How many of the kept epochs stay, the newest ones; 0 is all.",
+        group="Checkpoints", level="advanced", depends_on="keep every > 0",
+    )  # fmt: skip
+    save_every_steps: int = setting(
+        0, ge=0, label="Save every", unit="steps",
+        help="Also save the last state every so many steps inside an epoch; 0 is off.",
+        group="Checkpoints", level="advanced",
+    )  # fmt: skip
+    save_every_minutes: float = setting(
+        10.0, ge=0.0, label="Save every", unit="minutes",
+        help="Also save the last state when this much time has passed inside an epoch; 0 is off.",
+        group="Checkpoints", level="advanced",
+    )  # fmt: skip
+    gradient_checkpointing: bool = setting(
+        False, label="Gradient checkpointing",
+        help="Compute blocks again in the backward pass: less memory, about a third more time, the same gradients.",
+        group="Training", level="advanced",
+    )  # fmt: skip
+    deterministic: bool = setting(
+        False, label="Deterministic", group="Training", level="advanced",
+        help="Use only operations that give the same bits every time on this machine; can be slower on a GPU.",
+    )  # fmt: skip
+    num_processes: int = setting(
+        1, ge=1, le=1024, label="Processes", group="Training", level="advanced",
+        help="Processes that train together on this machine; the rows of a step are batch size times this.",
+    )  # fmt: skip
+    distributed: Literal["ddp", "fsdp"] = setting(
+        "ddp", label="Spread by", group="Training", level="advanced",
+        help="ddp copies the model to every process; fsdp shares its parameters out, for models beyond one card.",
+        depends_on="processes > 1",
     )  # fmt: skip
     device: Literal["auto", "cpu", "cuda"] = setting(
         "auto", label="Device", help="Auto takes the GPU where there is one.", group="Training", level="advanced"

@@ -9,8 +9,9 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
+from molfun.data.settings import lower_is_better
 from molfun.ui import text, theme
-from molfun.ui.series import Floats, column, decimate, smooth
+from molfun.ui.series import Floats, best_position, column, decimate, smooth
 
 HEIGHT = 300
 MAX_LEGEND = 6  # more names than this cover the chart; pointing at a curve tells its name too
@@ -55,7 +56,8 @@ def loss_figure(steps: pd.DataFrame, epochs: pd.DataFrame, *, smoothing: float, 
 
     Args:
         steps: One row an optimiser step with `step`, `loss`, `epoch`.
-        epochs: One row an epoch with `epoch` and `val_loss` where there is a validation part.
+        epochs: One row an epoch with `epoch` and `val_loss` where there is a validation part; `val_loss_raw` beside it
+            where averaged weights are validated and the raw ones as well.
         smoothing: Weight of the moving average in [0, 1); 0 hides the smoothed curve.
         log_scale: Draw the loss on a logarithmic axis.
     """
@@ -65,27 +67,30 @@ def loss_figure(steps: pd.DataFrame, epochs: pd.DataFrame, *, smoothing: float, 
     _add_line(figure, x, loss, "Training", line=raw_style, opacity=0.55 if smoothing > 0 else 1.0)
     if smoothing > 0:
         _add_line(figure, x, smooth(loss, smoothing), "Smoothed", line={"color": theme.TRAIN, "width": 2.5})
-    at, val = _at_steps(steps, epochs), column(epochs, "val_loss")
+    at, val, val_raw = _at_steps(steps, epochs), column(epochs, "val_loss"), column(epochs, "val_loss_raw")
     _add_line(figure, at, val, "Validation", line={"color": theme.VALIDATION, "width": 2.5}, marker={"size": 7})
+    thin = {"color": theme.VALIDATION, "width": 1.5, "dash": "dash"}
+    _add_line(figure, at, val_raw, "Validation (raw weights)", line=thin, marker={"size": 4})
     if log_scale:
         figure.update_yaxes(type="log")
     return figure
 
 
-def metric_figure(epochs: pd.DataFrame, metric: str) -> go.Figure:
-    """Draw a validation metric over epochs; the epoch whose weights are kept (lowest validation loss) is marked.
+def metric_figure(epochs: pd.DataFrame, metric: str, *, monitor: str = "val_loss") -> go.Figure:
+    """Draw a validation metric over epochs; the epoch whose weights are kept (best `monitor`) is marked.
 
     Args:
-        epochs: One row an epoch with `epoch`, `val_loss` and `val_<metric>`.
+        epochs: One row an epoch with `epoch`, `val_<metric>` and the column `monitor`.
         metric: Name without `val_`.
+        monitor: What the best epoch is chosen by, with `val_`.
     """
     figure = empty_figure(f"Validation: {text.metric_inline(metric)}", "Epoch", "")
-    x, y, loss = _epoch_numbers(epochs), column(epochs, f"val_{metric}"), column(epochs, "val_loss")
+    x, y = _epoch_numbers(epochs), column(epochs, f"val_{metric}")
     if not np.isfinite(y).any():
         return _say(figure, "Appears after the first epoch")
     _add_line(figure, x, y, "Each epoch", line={"color": theme.METRIC, "width": 2.5}, marker={"size": 7})
-    if np.isfinite(loss).any():
-        kept = int(np.nanargmin(loss))
+    kept = best_position(column(epochs, monitor), lower_is_better=lower_is_better(monitor))
+    if kept is not None:
         star = {"color": theme.METRIC, "size": 15, "symbol": "star", "line": {"color": "white", "width": 1}}
         name = f"Kept: epoch {x[kept]:.0f}, {text.number(y[kept])}"
         figure.add_scatter(x=[x[kept]], y=[y[kept]], mode="markers", name=name, marker=star, hoverinfo="skip")

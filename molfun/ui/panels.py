@@ -9,13 +9,15 @@ import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
-from molfun.data.settings import PRIMARY_METRIC
+from molfun.data.settings import PRIMARY_METRIC, lower_is_better
 from molfun.errors import MolfunError
+from molfun.runs.spec import RunSpec
 from molfun.runs.status import RunStatus, run_status
 from molfun.runs.store import RunFolder
 from molfun.tracking.reader import MetricsReader
 from molfun.ui import charts, shell, text
 from molfun.ui.live_chart import draw_live_chart
+from molfun.ui.series import best_position, column
 
 REFRESH_SECONDS = 2
 LOG_BYTES = 16_384
@@ -93,13 +95,13 @@ def _since(status: RunStatus) -> str:
 
 def _draw_numbers(folder: RunFolder, state: dict[str, object]) -> None:
     steps, epochs = read_curves(folder)
-    metric = primary_metric(folder)
-    kept = kept_epoch(epochs)
+    metric, monitor = judged_by(folder)
+    kept = kept_epoch(epochs, monitor)
     score = text.number(kept.get(f"val_{metric}"))
     numbers = [
         ("Epoch", f"{_whole(state.get('epoch'))} / {_whole(state.get('epochs'))}", "Passes over the training rows."),
         ("Training loss", text.number(_last(steps, "loss")), "Of the last step."),
-        ("Validation loss", text.number(kept.get("val_loss")), "The lowest so far; the weights of its epoch are kept."),
+        ("Validation loss", text.number(kept.get("val_loss")), kept_note(monitor)),
         (
             text.metric_title(metric).removesuffix(" correlation"),
             score,
@@ -112,21 +114,31 @@ def _draw_numbers(folder: RunFolder, state: dict[str, object]) -> None:
             st.metric(label, value, help=note, width=148)
 
 
-def kept_epoch(epochs: pd.DataFrame) -> dict[str, float]:
-    """Return the row of the epoch with the lowest validation loss, whose weights are kept; empty before the first."""
-    if "val_loss" not in epochs.columns or epochs["val_loss"].isna().all():
-        return {}
-    row = epochs.loc[epochs["val_loss"].idxmin()]
-    return {str(name): float(value) for name, value in row.items()}
+def kept_epoch(epochs: pd.DataFrame, monitor: str) -> dict[str, float]:
+    """Return the row of the epoch whose weights are kept, with the best `monitor`; empty before there is one."""
+    kept = best_position(column(epochs, monitor), lower_is_better=lower_is_better(monitor))
+    return {} if kept is None else {str(name): float(value) for name, value in epochs.iloc[kept].items()}
 
 
-def primary_metric(folder: RunFolder) -> str:
-    """Return the metric by which people judge the task of a run."""
+def kept_note(monitor: str) -> str:
+    """Return which epoch's weights are kept, in words."""
+    if monitor == "val_loss":
+        return "The lowest so far; the weights of its epoch are kept."
+    which = "lowest" if lower_is_better(monitor) else "highest"
+    return f"Of the epoch with the {which} {text.metric_inline(monitor)} so far, whose weights are kept."
+
+
+def judged_by(folder: RunFolder) -> tuple[str, str]:
+    """Return the metric by which people judge the task of a run, and what the run chooses its best epoch by.
+
+    Those of a run whose spec cannot be read are "spearman" and "val_loss".
+    """
     try:
-        columns = folder.spec.data.columns
+        spec = folder.spec
     except MolfunError:
-        columns = None
-    return PRIMARY_METRIC[columns.task if columns else "regression"]
+        spec = RunSpec()
+    task = spec.data.columns.task if spec.data.columns else "regression"
+    return PRIMARY_METRIC[task], spec.strategy.monitor
 
 
 def draw_curves(folder: RunFolder, status: RunStatus, view: View) -> None:
@@ -145,8 +157,8 @@ def _curves(folder: RunFolder, view: View) -> None:
         _draw(figure, folder, "loss", "Training and validation loss over steps", view)
     left, right = st.columns(2)
     with left, st.container(border=True):
-        metric = primary_metric(folder)
-        figure = charts.metric_figure(epochs, metric)
+        metric, monitor = judged_by(folder)
+        figure = charts.metric_figure(epochs, metric, monitor=monitor)
         _draw(figure, folder, "metric", f"Validation {metric} over epochs", view)
     with right, st.container(border=True):
         figure = charts.learning_rate_figure(steps)

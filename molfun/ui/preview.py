@@ -6,6 +6,7 @@ The answer is awaited in a thread and drawn by a fragment, so that the form neve
 from __future__ import annotations
 
 import json
+import math
 from collections import OrderedDict
 from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -141,14 +142,24 @@ def _ends(rates: list[float]) -> list[float]:
 def draw_schedule(spec: RunSpec, dataset: Dataset) -> None:
     """Draw effective batch and number of steps."""
     steps = schedule(spec, dataset.counts["train"])
-    batch, accumulation = spec.training.batch_size, spec.strategy.accumulation_steps
-    product = f"{batch} × {accumulation} batches" if accumulation > 1 else f"{batch} rows"
     warmup = f", {spec.strategy.warmup_steps} of them warm-up" if spec.strategy.warmup_steps else ""
     st.markdown(
-        f"- Effective batch: **{product}{f' = {batch * accumulation} rows' if accumulation > 1 else ''}**\n"
+        f"- Effective batch: **{effective_batch(spec)}**\n"
         f"- **{steps.total_steps:,} steps** ({spec.training.epochs} × {steps.steps_per_epoch}){warmup}\n"
         f"- {dataset.counts['train']:,} rows train, {dataset.counts['val']:,} validate, {dataset.counts['test']:,} test"
     )
+
+
+def effective_batch(spec: RunSpec) -> str:
+    """Return how the rows of one optimiser step come together, e.g. "16 rows × 2 processes × 4 batches = 128 rows"."""
+    counts = {
+        "rows": spec.training.batch_size,
+        "processes": spec.training.num_processes,
+        "batches": spec.strategy.accumulation_steps,
+    }
+    factors = [f"{count} {what}" for what, count in counts.items() if what == "rows" or count > 1]
+    total = f" = {math.prod(counts.values())} rows" if len(factors) > 1 else ""
+    return " × ".join(factors) + total
 
 
 def draw_advice(sentences: list[str]) -> None:

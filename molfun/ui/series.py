@@ -58,3 +58,10 @@ def column(frame: pd.DataFrame, name: str) -> Floats:
     if name not in frame.columns:
         return np.full(len(frame), np.nan)
     return np.asarray(pd.to_numeric(frame[name], errors="coerce"), dtype=np.float64)
+
+
+def best_position(values: Floats, *, lower_is_better: bool) -> int | None:
+    """Return where the best of `values` stands, the first one of several; None where all of them are NaN."""
+    if np.isnan(values).all():
+        return None
+    return int(np.nanargmin(values) if lower_is_better else np.nanargmax(values))

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -47,6 +48,32 @@ def test_start_refuses_a_run_at_work(folder: RunFolder, sleeper: Sleeper) -> Non
     folder.write_state(status="running", **identity_of(sleeper().pid))
     with pytest.raises(RunError, match="is at work already"):
         LocalLauncher().start(folder)
+
+
+def test_start_refuses_a_finished_run(folder: RunFolder) -> None:
+    folder.write_state(status="finished", attempt=1)
+    with pytest.raises(RunError, match=r"The run a-run is finished, nothing of it is left to do; start a new run\."):
+        LocalLauncher().start(folder)
+    assert folder.read_state()["attempt"] == 1
+
+
+@pytest.mark.parametrize("ended", ["queued", "stopped", "failed", "lost"])
+def test_of_two_starts_at_once_one_is_refused(folder: RunFolder, ended: str) -> None:
+    folder.write_state(status=ended, attempt=1, resumed_step=7)
+    with ThreadPoolExecutor(4) as pool:
+        outcomes = list(pool.map(lambda _: _try_start(folder), range(4)))
+    assert sorted(outcomes) == ["started", *["The run a-run is at work already; stop it first."] * 3][::-1]
+    state = folder.read_state()
+    assert (state["attempt"], state["resumed_step"]) == (2, None)
+    LocalLauncher().stop(folder, how="now")
+
+
+def _try_start(folder: RunFolder) -> str:
+    try:
+        LocalLauncher().start(folder)
+    except RunError as error:
+        return str(error)
+    return "started"
 
 
 def test_start_forgets_an_old_request(folder: RunFolder) -> None:

@@ -114,6 +114,16 @@ def test_time_left_is_the_pace_so_far(folder: RunFolder, sleeper: Sleeper) -> No
     assert (status.progress, status.seconds_left) == (0.25, 150.0)
 
 
+def test_time_left_of_a_resumed_run_is_the_pace_of_its_own_attempt(folder: RunFolder, sleeper: Sleeper) -> None:
+    """Taken up at step 50 of 100, 25 steps in 50 seconds leave 25 steps of 2 seconds."""
+    folder.write_state(
+        status="running", step=75, total_steps=100, started=900.0, heartbeat=1050.0, resumed=1000.0, resumed_step=50,
+        resumed_progress=0.5, **identity_of(sleeper().pid),
+    )  # fmt: skip
+    status = run_status(folder)
+    assert (status.progress, status.seconds_left) == (0.75, 50.0)
+
+
 def test_control_takes_known_actions_only(folder: RunFolder) -> None:
     assert control.requested(folder) == set()
     control.request(folder, "stop")

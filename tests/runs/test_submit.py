@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
@@ -19,7 +20,7 @@ from molfun.runs.plan import plan_run
 from molfun.runs.spec import RunSpec
 from molfun.runs.status import run_status
 from molfun.runs.store import RunFolder, RunStore
-from molfun.runs.submit import check_weights, loss_for, resolve_spec, submit_run
+from molfun.runs.submit import check_loss_options, check_weights, loss_for, resolve_spec, submit_run
 from molfun.tracking.local import read_events, read_metrics
 
 V_GENES = {"data": {"example": "v_genes"}}
@@ -45,6 +46,9 @@ class NoLauncher(Launcher):
         ({"model.weights": "/no/such/folder"}, ModelError, "No model lies in /no/such/folder"),
         ({"strategy.loss_fn": "huber"}, SettingError, "'huber' does not fit the task 'classification'"),
         ({"strategy.loss_fn": "crossentropy"}, SettingError, "did you mean 'cross_entropy'"),
+        ({"strategy.monitor": "val_acuracy"}, SettingError, "'val_acuracy', did you mean 'val_accuracy'"),
+        ({"strategy.monitor": "val_r2"}, SettingError, "for classification choose one of val_loss, val_balanced_acc"),
+        ({"strategy.monitor": "mcc"}, SettingError, "'mcc', did you mean 'val_mcc'"),
         ({"trackers": ["wandbb"]}, SettingError, "did you mean 'wandb'"),
     ],
 )
@@ -78,13 +82,71 @@ def test_a_resolved_spec_resolves_to_itself(home: Path) -> None:
         ("regression", "mse", "mse"),
         ("regression", "auto", "mse"),
         ("regression", "huber", "huber"),
+        ("regression", "ranking", "ranking"),
         ("classification", "mse", "cross_entropy"),
         ("per_residue", "auto", "cross_entropy"),
         ("classification", "cross_entropy", "cross_entropy"),
+        ("classification", "bce", "bce"),
+        ("per_residue", "focal", "focal"),
     ],
 )
 def test_loss_follows_the_task(task: str, loss: str, expected: str) -> None:
     assert loss_for(task, loss) == expected
+
+
+@pytest.mark.parametrize("monitor", ["val_loss", "val_rmse", "val_spearman"])
+def test_a_metric_of_the_task_may_choose_the_best_epoch(home: Path, monitor: str) -> None:
+    values = {"data": {"example": "gb1_stability"}, "strategy": {"kind": "head_only", "monitor": monitor}}
+    assert resolve_spec(home, RunSpec.parse(values))[0].strategy.monitor == monitor
+
+
+@pytest.mark.parametrize(
+    ("task", "loss", "changes", "message"),
+    [
+        ("regression", "mse", {"strategy.class_weights": "balanced"}, "regression has no classes; leave it at 'none'"),
+        ("regression", "pearson", {"training.batch_size": 1}, "needs at least 2 .*'training.batch_size' is 1; raise"),
+        ("regression", "ranking", {"training.batch_size": 1}, "The loss 'ranking' compares the rows of a batch"),
+        ("regression", "ranking", {"training.batch_size": 2}, ""),
+        ("regression", "mse", {"training.batch_size": 1}, ""),
+        ("classification", "focal", {"strategy.class_weights": "balanced", "training.batch_size": 1}, ""),
+    ],
+)
+def test_options_must_fit_the_loss(task: str, loss: str, changes: dict[str, object], message: str) -> None:
+    spec = RunSpec().changed(changes)
+    if not message:
+        check_loss_options(task, loss, spec)
+        return
+    with pytest.raises(SettingError, match=message):
+        check_loss_options(task, loss, spec)
+
+
+def test_options_that_do_not_fit_create_no_run(home: Path) -> None:
+    values = {"data": {"example": "gb1_stability"}, "strategy": {"kind": "head_only", "loss_fn": "pearson"}}
+    with pytest.raises(SettingError, match="raise it"):
+        submit_run(home, RunSpec.parse({**values, "training": {"batch_size": 1}}), launcher=NoLauncher())
+    assert RunStore(home).list() == []
+
+
+def test_a_loss_of_an_installed_package_is_taken_by_its_name(tmp_path: Path, fresh_python: Callable[..., str]) -> None:
+    """Nothing is loaded for it, least of all torch; the package's module does not even exist."""
+    info = tmp_path / "molfun_cosh-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: molfun-cosh\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[molfun.losses]\nlog_cosh = molfun_cosh_losses:CARD\n")
+    code = f"""
+import sys
+sys.path.append({str(tmp_path)!r})
+from molfun.errors import SettingError
+from molfun.runs.submit import loss_for
+print(loss_for("regression", "log_cosh"), loss_for("per_residue", "log_cosh"))
+try:
+    loss_for("regression", "logcosh")
+except SettingError as error:
+    print(error)
+print("torch" in sys.modules)
+"""
+    lines = fresh_python(code).splitlines()
+    assert lines == ["log_cosh log_cosh", "No loss is named 'logcosh', did you mean 'log_cosh'?", "False"]
 
 
 def test_check_weights_takes_what_is_there(tmp_path: Path) -> None:

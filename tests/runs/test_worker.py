@@ -12,14 +12,17 @@ from pathlib import Path
 import pytest
 import torch
 
-from molfun.errors import DataError
+from molfun.errors import DataError, RunError
 from molfun.runs.launchers.local import LocalLauncher
 from molfun.runs.plan import plan_run
+from molfun.runs.process import find_process
+from molfun.runs.recording import best_of
+from molfun.runs.spec import RunSpec
 from molfun.runs.status import run_status
 from molfun.runs.store import RunFolder
 from molfun.runs.submit import submit_run
-from molfun.runs.worker import best_of, explain_failure
-from molfun.tracking.local import read_metrics
+from molfun.runs.worker import explain_failure, lost_a_peer
+from molfun.tracking.local import read_events, read_metrics
 from molfun.training.checkpoint import read_manifest
 
 PATIENCE_SECONDS = 180.0
@@ -33,18 +36,25 @@ def wait_until(condition: Callable[[], bool], folder: RunFolder) -> None:
 
 
 @pytest.fixture
-def long_run(home: Path, tmp_path: Path) -> RunFolder:
-    """Start a run that would take hours and wait for its third step."""
+def few(tmp_path: Path) -> Path:
+    """A table of 40 short rows."""
     table = tmp_path / "few.csv"
     rows = [f"{'MKTAYIAKQR'[i % 7 :]}GSW{'A' * (i % 5)},{i * 0.37 % 2:.2f}" for i in range(40)]
     table.write_text("\n".join(["sequence,value", *rows]))
-    spec, _ = plan_run(
-        home,
-        {"data": {"table": str(table)}, "model": {"name": "esm2_8m", "weights": "random"}},
-        changes={"training.epochs": 5000, "training.batch_size": 4, "training.num_threads": 1},
-    )
-    folder = submit_run(home, spec)
-    wait_until(lambda: len(read_metrics(folder.metrics_path)[0]) >= 3 or not run_status(folder).alive, folder)
+    return table
+
+
+def spec_of(home: Path, table: Path, *, epochs: int) -> RunSpec:
+    told = {"epochs": epochs, "batch_size": 4, "num_threads": 1, "save_every_steps": 2}
+    values = {"data": {"table": str(table)}, "model": {"name": "esm2_8m", "weights": "random"}, "training": told}
+    return plan_run(home, values)[0]
+
+
+@pytest.fixture
+def long_run(home: Path, few: Path) -> RunFolder:
+    """Start a run that would take hours and wait for its fourth step."""
+    folder = submit_run(home, spec_of(home, few, epochs=5000))
+    wait_until(lambda: len(read_metrics(folder.metrics_path)[0]) >= 4 or not run_status(folder).alive, folder)
     assert run_status(folder).status == "running", folder.log_tail()
     return folder
 
@@ -53,7 +63,10 @@ def test_stop_and_save_keeps_a_checkpoint_and_a_test_score(long_run: RunFolder) 
     LocalLauncher().stop(long_run, "save")
     wait_until(lambda: not run_status(long_run).alive, long_run)
     assert run_status(long_run).status == "stopped"
-    assert read_manifest(long_run.checkpoints / "last")["step"] == len(read_metrics(long_run.metrics_path)[0])
+    saved = read_manifest(long_run.checkpoints / "last")["step"]
+    assert saved == len(read_metrics(long_run.metrics_path)[0])
+    events = [event for event in read_events(long_run.events_path) if event["kind"] == "checkpoint"]
+    assert (events[-1]["name"], events[-1]["step"]) == ("last", saved)
     assert long_run.read_scoreboard()["test"]["rows"] == 8
 
 
@@ -72,6 +85,39 @@ def test_sigkill_is_seen_as_lost_and_loses_no_recorded_step(long_run: RunFolder)
     assert status.cause.endswith(".")
     steps = read_metrics(long_run.metrics_path)[0]["step"].tolist()
     assert steps == list(range(1, len(steps) + 1))
+
+
+def test_a_killed_run_goes_on_where_it_was_saved(long_run: RunFolder) -> None:
+    os.kill(long_run.read_state()["pid"], signal.SIGKILL)
+    wait_until(lambda: not run_status(long_run).alive, long_run)
+    recorded = len(read_metrics(long_run.metrics_path)[0])
+    LocalLauncher().start(long_run)
+    wait_until(lambda: len(read_metrics(long_run.metrics_path)[0]) > recorded + 5, long_run)
+    LocalLauncher().stop(long_run)
+    wait_until(lambda: not run_status(long_run).alive, long_run)
+    state, steps = long_run.read_state(), read_metrics(long_run.metrics_path)[0]
+    assert (state["attempt"], state["status"]) == (2, "stopped")
+    assert 0 < state["resumed_step"] <= recorded + 1
+    assert steps["step"].tolist() == list(range(1, len(steps) + 1))
+    assert steps["segment"].tolist() == [int(step > state["resumed_step"]) for step in steps["step"]]
+    (resumed,) = (event for event in read_events(long_run.events_path) if event["kind"] == "resume")
+    assert (resumed["name"], resumed["step"]) == ("last", state["resumed_step"])
+
+
+def test_a_run_that_died_before_its_score_is_scored_and_trains_nothing(home: Path, few: Path) -> None:
+    folder = submit_run(home, spec_of(home, few, epochs=2))
+    wait_until(lambda: not run_status(folder).alive, folder)
+    assert run_status(folder).status == "finished", folder.log_tail()
+    board, trained = folder.read_scoreboard(), folder.metrics_path.read_bytes()
+    folder.scoreboard_path.unlink()
+    wait_until(lambda: find_process(folder.read_state()) is None, folder)
+    folder.write_state(status="running")  # as if it had been killed while it predicted
+    LocalLauncher().start(folder)
+    wait_until(lambda: not run_status(folder).alive, folder)
+    assert run_status(folder).status == "finished", folder.log_tail()
+    assert folder.read_scoreboard() == board
+    assert folder.metrics_path.read_bytes() == trained
+    assert folder.read_state()["resumed_step"] == folder.read_state()["total_steps"]
 
 
 def test_a_run_whose_dataset_is_gone_fails_in_words(home: Path, tmp_path: Path) -> None:
@@ -102,6 +148,24 @@ def test_a_run_whose_dataset_is_gone_fails_in_words(home: Path, tmp_path: Path) 
 )
 def test_causes_are_plain_words(error: BaseException, said: str) -> None:
     assert said in explain_failure(error)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        torch.distributed.DistBackendError("NCCL error"),
+        torch.distributed.DistNetworkError("failed to connect"),
+        RuntimeError("[gloo/transport/tcp/pair.cc:553] Connection closed by peer [127.0.0.1]:403."),
+        RuntimeError("Connection reset by peer"),
+        RuntimeError("Broken pipe"),
+    ],
+)
+def test_a_lost_process_is_plain_words_among_several_only(error: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert explain_failure(error).startswith("Unexpected problem")
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    assert explain_failure(error).startswith("Another process of this run ended or could not be reached (")
+    assert lost_a_peer(error)
+    assert not any(lost_a_peer(other) for other in (OSError("Broken pipe"), RunError("gloo"), RuntimeError("shape")))
 
 
 def test_best_of_reads_the_history() -> None:

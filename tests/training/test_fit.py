@@ -211,7 +211,7 @@ def test_nan_target_stops_the_run_and_names_the_rows() -> None:
     model = tiny_model()
     broken = batches(model)
     broken[1].targets[0] = float("nan")
-    with pytest.raises(ModelError, match=r"The loss became nan in step 2 \(rows 0, 1\)"):
+    with pytest.raises(ModelError, match=r"The loss became nan in step 2 \(rows 0\)"):
         HeadOnlyFinetune(amp=False).fit(model, broken, epochs=1)
 
 

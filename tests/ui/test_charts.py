@@ -16,7 +16,7 @@ def steps(num_steps: int = 40, steps_per_epoch: int = 10) -> pd.DataFrame:
 
 def epochs(num_epochs: int = 4) -> pd.DataFrame:
     epoch = np.arange(1.0, num_epochs + 1)
-    return pd.DataFrame({"epoch": epoch, "val_loss": 1 / epoch, "val_spearman": [0.1, 0.7, 0.6, 0.5][:num_epochs]})
+    return pd.DataFrame({"epoch": epoch, "val_loss": 1 / epoch, "val_spearman": [0.1, 0.7, 0.6, 0.5, 0.4][:num_epochs]})
 
 
 def trace(figure: go.Figure, name: str) -> go.Scatter:
@@ -32,6 +32,24 @@ def test_loss_figure_puts_validation_where_each_epoch_ended() -> None:
 def test_loss_figure_without_smoothing_shows_the_raw_curve_alone() -> None:
     figure = charts.loss_figure(steps(), epochs(0), smoothing=0.0)
     assert [item.name for item in figure.data] == ["Training"]
+
+
+def test_loss_figure_shows_the_raw_weights_as_a_thinner_dashed_curve() -> None:
+    rows = epochs().assign(val_loss_raw=[2.0, 1.5, 1.0, 0.5])
+    figure = charts.loss_figure(steps(), rows, smoothing=0.0)
+    assert [item.name for item in figure.data] == ["Training", "Validation", "Validation (raw weights)"]
+    kept, raw = trace(figure, "Validation"), trace(figure, "Validation (raw weights)")
+    assert (list(raw.x), list(raw.y)) == ([10, 20, 30, 40], [2.0, 1.5, 1.0, 0.5])
+    assert (kept.line.dash, raw.line.dash) == (None, "dash")
+    assert raw.line.width < kept.line.width
+    assert raw.line.color == kept.line.color
+
+
+def test_loss_figure_shows_raw_weights_only_where_they_were_validated() -> None:
+    rows = epochs().assign(val_loss_raw=[np.nan, np.nan, 1.0, 0.5])
+    assert list(trace(charts.loss_figure(steps(), rows, smoothing=0.0), "Validation (raw weights)").x) == [30, 40]
+    never = charts.loss_figure(steps(), rows.assign(val_loss_raw=np.nan), smoothing=0.0)
+    assert [item.name for item in never.data] == ["Training", "Validation"]
 
 
 def test_loss_figure_smooths_before_it_thins() -> None:
@@ -58,6 +76,25 @@ def test_metric_figure_marks_the_epoch_with_the_lowest_validation_loss() -> None
     rows = epochs().assign(val_loss=[0.9, 0.4, 0.3, 0.5])
     kept = trace(charts.metric_figure(rows, "spearman"), "Kept: epoch 3, 0.600")
     assert (list(kept.x), list(kept.y)) == ([3.0], [0.6])
+
+
+@pytest.mark.parametrize(
+    ("monitor", "name"),
+    [
+        ("val_loss", "Kept: epoch 3, 0.600"),
+        ("val_spearman", "Kept: epoch 2, 0.700"),  # the higher the better
+        ("val_rmse", "Kept: epoch 4, 0.500"),  # the lower the better, the first of two equal ones
+    ],
+)
+def test_metric_figure_marks_the_epoch_that_the_run_keeps(monitor: str, name: str) -> None:
+    rows = epochs(5).assign(val_loss=[0.9, 0.4, 0.3, 0.5, np.nan], val_rmse=[4.0, 3.0, 2.0, 1.0, 1.0])
+    figure = charts.metric_figure(rows, "spearman", monitor=monitor)
+    assert [item.name for item in figure.data] == ["Each epoch", name]
+
+
+def test_metric_figure_marks_nothing_where_the_monitored_metric_is_not_recorded() -> None:
+    figure = charts.metric_figure(epochs(), "spearman", monitor="val_from_the_future")
+    assert [item.name for item in figure.data] == ["Each epoch"]
 
 
 def test_learning_rate_figure_has_one_curve_a_group() -> None:

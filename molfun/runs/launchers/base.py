@@ -17,8 +17,11 @@ class Launcher(ABC):
     def start(self, folder: RunFolder) -> None:
         """Start the worker of a run and return at once; the worker outlives the caller.
 
+        A run that was stopped, failed or was lost goes on from its last checkpoint.
+
         Raises:
-            RunError: The worker could not be started, or one is at work on this run.
+            RunError: The worker could not be started, one is at work on this run, or the run is finished.
+            SettingError: The run has no readable spec.
         """
 
     @abstractmethod

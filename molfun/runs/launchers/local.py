@@ -18,6 +18,8 @@ from typing_extensions import override
 import molfun
 from molfun.errors import RunError
 from molfun.runs import control
+from molfun.runs.endings import ENDED_AT_ONCE
+from molfun.runs.files import locked
 from molfun.runs.launchers.base import How, Launcher
 from molfun.runs.process import find_process, identity_of
 from molfun.runs.status import run_status
@@ -40,26 +42,39 @@ KILL_AFTER_SECONDS = 10.0
 
 
 class LocalLauncher(Launcher):
-    """Run `python -m molfun.runs.worker RUN_DIR` detached, its output in the run's log."""
+    """Run `python -m molfun.runs.worker RUN_DIR` detached, its output in the run's log.
+
+    Where the spec wants several processes, it is `python -m molfun.runs.supervisor RUN_DIR`.
+    """
 
     @override
     def start(self, folder: RunFolder) -> None:
-        if run_status(folder).alive:
-            raise RunError(f"The run {folder.id} is at work already; stop it first.")
-        # A request left over from an earlier attempt would end this one at its first step.
-        control.clear(folder, "stop")
-        state = folder.read_state()
-        folder.write_state(
-            status="starting", cause="", pid=None, create_time=None, start_ticks=None, host=None, ended=None,
-            launched=time.time(), attempt=int(state.get("attempt") or 0) + 1,
-        )  # fmt: skip
-        process = self._spawn(folder)
+        module = "molfun.runs.supervisor" if folder.spec.training.num_processes > 1 else "molfun.runs.worker"
+        self._claim(folder)
+        process = self._spawn(folder, module)
         folder.write_state(**identity_of(process.pid))
         # Someone must wait for a child, or it stays a zombie that looks alive for as long as this process lives.
         Thread(target=process.wait, name=f"wait-{folder.id}", daemon=True).start()
 
-    def _spawn(self, folder: RunFolder) -> subprocess.Popen[bytes]:
-        command = [sys.executable, "-m", "molfun.runs.worker", str(folder.path)]
+    def _claim(self, folder: RunFolder) -> None:
+        """Note that a new attempt starts; of two that start the same run at once, one is refused."""
+        # The spec is never written again, so its file serves as the lock.
+        with locked(folder.spec_path):
+            status = run_status(folder)
+            if status.alive:
+                raise RunError(f"The run {folder.id} is at work already; stop it first.")
+            if status.status == "finished":
+                raise RunError(f"The run {folder.id} is finished, nothing of it is left to do; start a new run.")
+            # A request left over from an earlier attempt would end this one at its first step.
+            control.clear(folder, "stop")
+            folder.write_state(
+                status="starting", cause="", pid=None, create_time=None, start_ticks=None, host=None, ended=None,
+                launched=time.time(), attempt=int(folder.read_state().get("attempt") or 0) + 1,
+                resumed=None, resumed_step=None, resumed_progress=None,
+            )  # fmt: skip
+
+    def _spawn(self, folder: RunFolder, module: str) -> subprocess.Popen[bytes]:
+        command = [sys.executable, "-m", module, str(folder.path)]
         try:
             with folder.log_path.open("ab") as log:
                 return subprocess.Popen(
@@ -93,9 +108,7 @@ class LocalLauncher(Launcher):
                 survivor.kill()
         psutil.wait_procs(left, timeout=KILL_AFTER_SECONDS)
         if run_status(folder).status == "lost":
-            folder.write_state(
-                status="stopped", cause="Ended at once on request; the last steps are not saved.", ended=time.time()
-            )
+            folder.write_state(status="stopped", cause=ENDED_AT_ONCE, ended=time.time())
 
 
 def worker_environment(environment: Mapping[str, str]) -> dict[str, str]:

@@ -1,0 +1,115 @@
+"""How each of the processes of a run ended, and the one cause among them that a person should read.
+
+A process that dies takes the connection of all others along. They fail as well, and louder: their words are not the
+cause. The notes lie in a folder of their own, which the supervisor makes and removes.
+"""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from molfun.runs.files import read_json, write_json
+
+# Names of environment variables: the folder of the notes, and the process that another one must not outlive.
+NOTES = "MOLFUN_NOTES"
+PARENT = "MOLFUN_PARENT"
+
+ENDED_AT_ONCE = "Ended at once on request; the last steps are not saved."
+RESUME = "Resume the run to go on from its last checkpoint."
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why one process failed, in its own words.
+
+    Attributes:
+        rank: Number of the process.
+        t: Unix seconds.
+        cause: Sentences for a person.
+        is_secondary: Whether it failed only because another process was gone.
+    """
+
+    rank: int
+    t: float
+    cause: str
+    is_secondary: bool
+
+
+def note_end(notes: Path, status: str, cause: str) -> None:
+    """Write down, on the main process, how the run ended: "finished" or "stopped", and why before its last epoch."""
+    write_json(notes / "end.json", {"status": status, "cause": cause})
+
+
+def read_end(notes: Path) -> dict[str, Any]:
+    """Return {"status", "cause"} as the main process wrote it down; empty where it did not come so far."""
+    return read_json(notes / "end.json")
+
+
+def note_failure(notes: Path, rank: int, cause: str, *, is_secondary: bool) -> None:
+    """Write down why the process `rank` fails."""
+    write_json(notes / f"failure.{rank}.json", asdict(Failure(rank, time.time(), cause, is_secondary)))
+
+
+def read_failures(notes: Path) -> list[Failure]:
+    """Return what the processes wrote down, the earliest first."""
+    found = [read_json(path) for path in notes.glob("failure.*.json")]
+    return sorted((Failure(**values) for values in found if values), key=lambda failure: failure.t)
+
+
+def note_exit_codes(notes: Path, codes: Mapping[int, int]) -> None:
+    """Write down {rank: exit code} of the processes that failed, in the order in which that was seen."""
+    write_json(notes / "exit_codes.json", {"codes": [[rank, code] for rank, code in codes.items()]})
+
+
+def read_exit_codes(notes: Path) -> dict[int, int]:
+    """Return {rank: exit code}, negative for a signal, in the order in which the ends were seen; {} without notes."""
+    return {int(rank): int(code) for rank, code in read_json(notes / "exit_codes.json").get("codes", [])}
+
+
+def find_cause(
+    failures: Sequence[Failure], exit_codes: Mapping[int, int], *, num_processes: int, returncode: int
+) -> str:
+    """Return why a run of several processes failed.
+
+    The first process that failed by itself is to blame; then one that ended without a word, which says who ended it;
+    only then a process that lost the others.
+
+    Args:
+        failures: As `read_failures` gives them.
+        exit_codes: As `read_exit_codes` gives them.
+        num_processes: How many processes the run had.
+        returncode: Exit code of the process that started them, negative for a signal.
+    """
+    for failure in failures:
+        if not failure.is_secondary:
+            return failure.cause
+    spoke = {failure.rank for failure in failures}
+    for rank, code in exit_codes.items():
+        if rank not in spoke:
+            return f"One of the {num_processes} processes {_what_happened(code)} {RESUME}"
+    if failures:
+        return failures[0].cause
+    return f"The process that starts the {num_processes} others {_what_happened(returncode)} {RESUME}"
+
+
+def _what_happened(code: int) -> str:
+    if code == -signal.SIGKILL:
+        return (
+            "was ended by the system with signal 9 (SIGKILL), often for lack of memory; lower the batch size or the "
+            "number of processes if it happens again."
+        )
+    if code < 0:
+        return f"was ended by signal {-code} ({_signal_name(-code)}); the log may tell more."
+    return f"ended with code {code} and did not say why; the log may tell more."
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return "unknown"

@@ -1,0 +1,187 @@
+"""What a fit holds at one instant, as plain values and tensors on the CPU; and bringing a fit back to it.
+
+Knows nothing of files: `molfun.training.checkpoint` writes and reads them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from molfun.errors import RunError
+from molfun.models.lora import lora_keys
+from molfun.models.structure import MolfunStructureModel
+from molfun.training.randomness import random_state, set_random_state
+from molfun.training.schedules import go_to_step
+from molfun.training.sharding import own_part, share_like, whole
+
+if TYPE_CHECKING:
+    from molfun.training.loop import Loop
+
+Weights = Literal["raw", "ema"]
+# Settings that say when to look and when to stop, not what a step computes: a resumed fit may have others.
+FREE_SETTINGS = frozenset({"early_stopping_patience", "early_stopping_min_delta", "validate_raw"})
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """A fit at a step edge.
+
+    Attributes:
+        raw: Live weights that a checkpoint holds, by parameter name, running statistics included; on the CPU.
+        average: Their moving average, for those that train; empty without EMA.
+        lora_keys: Names in peft's files of the LoRA parameters among them, by parameter name.
+        lora_config: peft's settings of them; None without LoRA.
+        training: Optimiser, schedule, scaler, average's counter, progress, random states.
+        about: Epoch, step, strategy, processes: what a manifest says in words and numbers.
+    """
+
+    raw: dict[str, Tensor]
+    average: dict[str, Tensor]
+    lora_keys: dict[str, str]
+    lora_config: Any
+    training: dict[str, Any]
+    about: dict[str, Any]
+
+    def weights(self, which: Weights) -> dict[str, Tensor]:
+        """Return the weights to use: live ones, or the average with what is not averaged."""
+        return {**self.raw, **self.average} if which == "ema" else self.raw
+
+    def other(self, which: Weights) -> dict[str, Tensor]:
+        """Return the weights that `weights` leaves out, empty without EMA."""
+        if which == "raw":
+            return self.average
+        return {name: self.raw[name] for name in self.average}
+
+
+def take_snapshot(loop: Loop) -> Snapshot:
+    """Copy what a fit holds. Every process must call it at the same step; what the main one gets is complete."""
+    keys = {id(p): key for key, p in lora_keys(loop.model.adapter).items()} if loop.model.lora_config else {}
+    names = {name: keys[id(p)] for name, p in loop.model.named_parameters() if id(p) in keys}
+    return Snapshot(
+        raw={name: _copy(tensor) for name, tensor in kept_tensors(loop.model).items()},
+        average={name: _copy(tensor) for name, tensor in loop.ema.state_dict().items()},
+        lora_keys=names,
+        lora_config=loop.model.lora_config,
+        training={
+            "optimizer": _copy_nested(loop.optimizer.state_dict()),
+            "scheduled_steps": loop.scheduler.last_epoch,
+            "scaler": loop.precision.scaler.state_dict(),
+            "ema_updates": loop.ema.num_updates,
+            "progress": loop.progress.state_dict(),
+            "random": loop.distributed.collect(random_state()),
+            "epoch_start": loop.distributed.collect(loop.epoch_start),
+        },
+        about={
+            "epoch": loop.progress.epoch, "step": loop.progress.step, "epochs": loop.progress.epochs,
+            "strategy": loop.strategy.describe(), "num_processes": loop.distributed.world_size,
+        },
+    )  # fmt: skip
+
+
+def kept_tensors(model: MolfunStructureModel) -> dict[str, Tensor]:
+    """Return what a checkpoint keeps, by name: all that trains, the head, and their running statistics.
+
+    A frozen trunk is left out: it is what it was when it was built.
+    """
+    kept: dict[str, Tensor] = {n: p for n, p in model.named_parameters() if p.requires_grad or n.startswith("head.")}
+    persistent = model.state_dict(keep_vars=True)
+    changing = [""] + [name for name, module in model.named_modules() if name and _trains(module)]
+    for name, buffer in model.named_buffers():
+        owner = name.rpartition(".")[0]
+        if name in persistent and (owner in changing or name.startswith("head.")):
+            kept[name] = buffer
+    return kept
+
+
+def _trains(module: nn.Module) -> bool:
+    return any(p.requires_grad for p in module.parameters())
+
+
+def check_settings(loop: Loop, about: Mapping[str, Any], name: str) -> None:
+    """Hold that a checkpoint was written with the settings of this fit.
+
+    Raises:
+        RunError: Some differ; each is named with both values.
+    """
+    saved, ours = about.get("strategy", {}), loop.strategy.describe()
+    odd = [key for key in ours if key in saved and key not in FREE_SETTINGS and saved[key] != ours[key]]
+    if odd:
+        listed = ", ".join(f"{key} is {saved[key]!r} there and {ours[key]!r} here" for key in odd)
+        raise RunError(
+            f"The checkpoint {name} was written with other settings: {listed}. Resume with the same settings, or start "
+            "a new run with these."
+        )
+
+
+def load_tensors(model: nn.Module, tensors: Mapping[str, Tensor], *, place: str) -> None:
+    """Put weights into a model, once all of them are known to fit.
+
+    Args:
+        model: Plain, or shared out over processes.
+        tensors: Whole tensors by name.
+        place: Where they come from, for messages.
+
+    Raises:
+        RunError: A name or shape differs.
+    """
+    targets = {**dict(model.named_parameters()), **dict(model.named_buffers())}
+    odd = sorted(name for name, t in tensors.items() if name not in targets or targets[name].shape != t.shape)
+    if odd:
+        raise RunError(
+            f"{place} does not fit this model and strategy: {len(odd)} tensors differ (first: {odd[0]}); use the spec "
+            "that it was trained with."
+        )
+    with torch.no_grad():
+        for name, tensor in tensors.items():
+            target = targets[name].detach()
+            own_part(target).copy_(own_part(share_like(tensor, target)))
+
+
+def restore_training(loop: Loop, state: Mapping[str, Any]) -> None:
+    """Bring optimiser, schedule, scaler, progress and random numbers back; weights and average are in place already.
+
+    Raises:
+        RunError: The steps of an epoch are others than they were.
+    """
+    loop.progress.load_state_dict(state["progress"], patience=loop.settings.early_stopping_patience)
+    loop.optimizer.load_state_dict(_shared_out(state["optimizer"], loop.optimizer))
+    # The curve is drawn by this fit, which may have more epochs; only the number of steps is taken over.
+    go_to_step(loop.scheduler, state["scheduled_steps"])
+    loop.precision.scaler.load_state_dict(state["scaler"])
+    loop.ema.num_updates = state["ema_updates"]
+    rank = loop.distributed.rank
+    if rank < len(state["random"]):
+        loop.epoch_start = state["epoch_start"][rank]
+        set_random_state(state["random"][rank])
+
+
+def _shared_out(saved: Mapping[str, Any], optimizer: Optimizer) -> dict[str, Any]:
+    """Return an optimiser state of whole tensors as the optimiser's own parameters are shared out."""
+    parameters = [p for group in optimizer.param_groups for p in group["params"]]
+    state = {
+        i: {name: share_like(v, parameters[i]) if _is_shaped(v, parameters[i]) else v for name, v in values.items()}
+        for i, values in saved["state"].items()
+    }
+    return {**saved, "state": state}
+
+
+def _is_shaped(value: Any, parameter: Tensor) -> bool:
+    return isinstance(value, Tensor) and value.shape == parameter.shape
+
+
+def _copy(tensor: Tensor) -> Tensor:
+    return whole(tensor.detach()).to("cpu", copy=True).contiguous()
+
+
+def _copy_nested(value: Any) -> Any:
+    if isinstance(value, Tensor):
+        return _copy(value)
+    if isinstance(value, dict):
+        return {key: _copy_nested(item) for key, item in value.items()}
+    return type(value)(_copy_nested(item) for item in value) if isinstance(value, list | tuple) else value

@@ -1,0 +1,52 @@
+"""Scores of a whole validation set, over all processes: never means of batches, and no row counted twice."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+
+from molfun.data.settings import METRICS_OF_TASK
+from molfun.errors import SettingError, nearest
+from molfun.metrics import compute_metrics
+from molfun.models.inference import iterate_predictions, scored_items
+from molfun.training.stepping import item_losses
+from molfun.types import Loader
+
+if TYPE_CHECKING:
+    from molfun.training.loop import Loop
+
+
+def check_monitor(metric: str, task: str) -> None:
+    """Hold that a validation reports `metric`.
+
+    Raises:
+        SettingError: It does not; the nearest metric that it does report is given.
+    """
+    known = ["val_loss", *(f"val_{name}" for name in METRICS_OF_TASK[task])]
+    if metric not in known:
+        raise SettingError(
+            f"Setting 'monitor' is {metric!r}{nearest(metric, known) or f'; for {task} it is one of {known}.'}"
+        )
+
+
+def validate(loop: Loop, loader: Loader) -> dict[str, float]:
+    """Score the model as it is now.
+
+    Args:
+        loop: Its model, loss and precision are used.
+        loader: This process's share of the validation rows.
+
+    Returns:
+        val_loss (mean over items) and val_<metric>, the same on every process.
+    """
+    pairs = [scored_items(p, b) for b, p in iterate_predictions(loop.model, loader, loop.precision)]
+    mine = [(preds.cpu(), targets.cpu()) for preds, targets in pairs]
+    shared = [pair for part in loop.distributed.collect(mine) for pair in part]
+    preds, targets = torch.cat([p for p, _ in shared]), torch.cat([t for _, t in shared])
+    device = loop.distributed.device
+    with torch.no_grad():
+        loss = float(item_losses(loop.loss, loop.model, preds.to(device), targets.to(device)).mean())
+    num_classes = preds.shape[-1] if preds.ndim > 1 else 0
+    scores = compute_metrics(preds, targets, task=loop.model.task, num_classes=num_classes)
+    return {"val_loss": loss, **{f"val_{name}": value for name, value in scores.items()}}

@@ -1,0 +1,240 @@
+"""Runs of two real processes: the numbers of one process, and every way to lose one of them."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import psutil
+import pytest
+
+from molfun.errors import RunError
+from molfun.runs.endings import NOTES, read_failures
+from molfun.runs.launchers.local import LocalLauncher
+from molfun.runs.plan import plan_run
+from molfun.runs.spec import DataSource, RunSpec
+from molfun.runs.status import run_status
+from molfun.runs.store import RunFolder, RunStore
+from molfun.runs.submit import submit_run
+from molfun.tracking.local import read_events, read_metrics
+
+PATIENCE_SECONDS = 180.0
+
+Start = Callable[..., RunFolder]
+
+
+def wait_until(condition: Callable[[], bool], folder: RunFolder, seconds: float = PATIENCE_SECONDS) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, f"{folder.read_state()}\n{folder.log_tail()}"
+        time.sleep(0.05)
+
+
+def wait_for_end(folder: RunFolder) -> None:
+    wait_until(lambda: not run_status(folder).alive, folder)
+
+
+def processes_of(folder: RunFolder) -> list[psutil.Process]:
+    """Return every living process that was started for a run."""
+    found = []
+    for process in psutil.process_iter(["cmdline", "status"]):
+        if process.info["status"] != psutil.STATUS_ZOMBIE and str(folder.path) in (process.info["cmdline"] or []):
+            found.append(process)
+    return found
+
+
+def assert_nothing_is_left(folder: RunFolder) -> None:
+    """Hold that every process of a run is gone, or on its way out: the one that writes the end goes last."""
+    wait_until(lambda: not processes_of(folder), folder, seconds=10)
+
+
+def rank_of(folder: RunFolder, rank: int) -> psutil.Process:
+    """Return one of the training processes."""
+    (found,) = (process for process in processes_of(folder) if process.environ().get("RANK") == str(rank))
+    return found
+
+
+@pytest.fixture
+def start(home: Path, tmp_path: Path) -> Iterator[Start]:
+    """Return a function that starts a run on 40 short rows; whatever of it is left is killed after the test."""
+    table, started = tmp_path / "few.csv", []
+    rows = [f"{'MKTAYIAKQR'[i % 7 :]}GSW{'A' * (i % 5)},{i * 0.37 % 2:.2f}" for i in range(40)]
+    table.write_text("\n".join(["sequence,value", *rows]))
+
+    def run(**changes: Any) -> RunFolder:
+        values = {"data": {"table": str(table)}, "model": {"name": "esm2_8m", "weights": "random"}}
+        told = {"training.batch_size": 4, "training.num_threads": 1, "strategy.amp": False}
+        told |= {name.replace("__", "."): value for name, value in changes.items()}
+        spec, _ = plan_run(home, values, changes=told)
+        started.append(submit_run(home, spec))
+        return started[-1]
+
+    yield run
+    for folder in started:
+        for process in processes_of(folder):
+            process.kill()
+
+
+@pytest.fixture
+def two(start: Start) -> RunFolder:
+    """A run of two processes that has taken some steps, and could take many more."""
+    folder = start(training__num_processes=2, training__epochs=40, training__save_every_steps=2)
+    wait_until(lambda: len(read_metrics(folder.metrics_path)[0]) >= 5 or not run_status(folder).alive, folder)
+    assert run_status(folder).status == "running", folder.log_tail()
+    return folder
+
+
+def assert_resumes_to_the_end(folder: RunFolder) -> None:
+    """Start a run again; hold that it went on where it was, finished, and has every step and epoch once."""
+    recorded = len(read_metrics(folder.metrics_path)[0])
+    LocalLauncher().start(folder)
+    wait_for_end(folder)
+    assert run_status(folder).status == "finished", folder.log_tail()
+    state = folder.read_state()
+    assert state["attempt"] == 2
+    # The last save lies 2 steps back at most, one more may have been under way.
+    assert recorded - 4 <= state["resumed_step"] <= recorded + 2
+    (resumed,) = (event for event in read_events(folder.events_path) if event["kind"] == "resume")
+    assert (resumed["step"], resumed["segment"]) == (state["resumed_step"], 1)
+    steps, epochs = read_metrics(folder.metrics_path)
+    assert steps["step"].tolist() == list(range(1, state["total_steps"] + 1))
+    assert epochs["step"].tolist() == list(range(1, state["epochs"] + 1))
+    assert folder.read_scoreboard()["test"]["rows"] == 8
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["ddp", "fsdp"])
+def test_two_processes_train_as_one_with_twice_the_batch(start: Start, kind: str) -> None:
+    one = start(training__batch_size=8, training__epochs=3)
+    wait_for_end(one)
+    two = start(training__num_processes=2, training__epochs=3, training__distributed=kind)
+    assert processes_of(two)
+    wait_for_end(two)
+    assert run_status(two).status == "finished", two.log_tail()
+    for table, expected in zip(read_metrics(two.metrics_path), read_metrics(one.metrics_path), strict=True):
+        told = expected.columns.difference(["t", "seconds", "tokens_per_second"])
+        pd.testing.assert_frame_equal(table[told], expected[told], rtol=1e-4)
+    assert_same_scores(two.read_scoreboard(), one.read_scoreboard())
+    predictions = [pd.read_parquet(run.predictions / "test.parquet") for run in (two, one)]
+    pd.testing.assert_frame_equal(*predictions, rtol=1e-4)
+    assert (two.read_environment()["num_processes"], one.read_environment()["num_processes"]) == (2, 1)
+    assert_nothing_is_left(two)
+    assert "[rank 1]" not in two.log_tail()
+
+
+def assert_same_scores(board: dict[str, Any], expected: dict[str, Any]) -> None:
+    assert board["test"]["metrics"] == pytest.approx(expected["test"]["metrics"], rel=1e-3)
+    assert {**board, "test": {}} == {**expected, "test": {}}
+    assert board["test"]["rows"] == expected["test"]["rows"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("rank", [0, 1])
+def test_a_killed_process_ends_the_run_and_a_resume_finishes_it(two: RunFolder, rank: int) -> None:
+    killed = time.monotonic()
+    rank_of(two, rank).kill()
+    wait_for_end(two)
+    assert time.monotonic() - killed < 15
+    assert_nothing_is_left(two)
+    status = run_status(two)
+    assert status.status == "failed"
+    assert status.cause.startswith("One of the 2 processes was ended by the system with signal 9 (SIGKILL), often for")
+    assert_resumes_to_the_end(two)
+    with pytest.raises(RunError, match="is finished, nothing of it is left to do; start a new run"):
+        LocalLauncher().start(two)
+
+
+@pytest.mark.slow
+def test_a_killed_supervisor_takes_everything_along_and_a_resume_finishes_the_run(two: RunFolder) -> None:
+    os.kill(two.read_state()["pid"], signal.SIGKILL)
+    assert_nothing_is_left(two)
+    status = run_status(two)
+    assert status.status == "lost"
+    assert "can be resumed from its last checkpoint" in status.cause
+    assert_resumes_to_the_end(two)
+
+
+@pytest.mark.slow
+def test_a_killed_torchrun_takes_its_processes_along(two: RunFolder) -> None:
+    (torchrun,) = (p for p in processes_of(two) if "molfun.runs.torchrun" in p.cmdline())
+    torchrun.kill()
+    wait_for_end(two)
+    assert_nothing_is_left(two)
+    assert run_status(two).cause.startswith(
+        "The process that starts the 2 others was ended by the system with signal 9"
+    )
+
+
+@pytest.mark.slow
+def test_stop_and_save_ends_all_processes_with_a_score(two: RunFolder) -> None:
+    LocalLauncher().stop(two)
+    wait_for_end(two)
+    assert run_status(two).status == "stopped"
+    assert two.read_scoreboard()["test"]["rows"] == 8
+    assert_nothing_is_left(two)
+    assert_resumes_to_the_end(two)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1], ids=lambda number: number.name)
+def test_a_signal_to_the_supervisor_saves_and_ends_all_processes(two: RunFolder, number: int) -> None:
+    os.kill(two.read_state()["pid"], number)
+    wait_for_end(two)
+    status = run_status(two)
+    assert (status.status, status.cause) == ("stopped", "Stopped on request; the last checkpoint is kept.")
+    assert_nothing_is_left(two)
+    steps = len(read_metrics(two.metrics_path)[0])
+    LocalLauncher().start(two)
+    wait_until(lambda: two.read_state().get("resumed_step") is not None or not run_status(two).alive, two)
+    assert two.read_state()["resumed_step"] == steps
+
+
+@pytest.mark.slow
+def test_stop_now_ends_all_processes_at_once(start: Start) -> None:
+    """The processes are still loading torch, and cannot save anything."""
+    folder = start(training__num_processes=2)
+    wait_until(lambda: len(processes_of(folder)) >= 4, folder)
+    LocalLauncher().stop(folder, how="now")
+    assert_nothing_is_left(folder)
+    status = run_status(folder)
+    assert (status.status, status.cause) == ("stopped", "Ended at once on request; the last steps are not saved.")
+
+
+def test_a_failure_is_told_in_the_words_of_the_process(home: Path) -> None:
+    """The dataset does not exist: both processes say so."""
+    spec = RunSpec(data=DataSource(dataset="d-1")).changed({"training.num_processes": 2})
+    folder = RunStore(home).create(spec)
+    LocalLauncher().start(folder)
+    wait_for_end(folder)
+    status = run_status(folder)
+    assert status.status == "failed", folder.log_tail()
+    assert status.cause.startswith("No dataset has the id 'd-1'")
+    assert_nothing_is_left(folder)
+
+
+def test_a_process_that_is_not_the_main_one_leaves_a_note_and_no_state(folder: RunFolder, tmp_path: Path) -> None:
+    """It fails before it meets the others: this machine has no second GPU."""
+    before = folder.read_state()
+    folder.spec_path.write_text(folder.spec.changed({"training.device": "cuda"}).to_yaml())
+    env = {**os.environ, "RANK": "1", "LOCAL_RANK": "64", "WORLD_SIZE": "2", NOTES: str(tmp_path)}
+    command = [sys.executable, "-m", "molfun.runs.worker", str(folder.path)]
+    done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
+    assert done.returncode == 1, done.stdout
+    assert "[rank 1] The run failed." in done.stdout
+    (failure,) = read_failures(tmp_path)
+    assert (failure.rank, failure.is_secondary) == (1, False)
+    assert "GPU" in failure.cause
+    assert folder.read_state() == before
+
+
+def test_the_supervisor_is_light(tmp_path: Path) -> None:
+    code = "import sys, molfun.runs.supervisor; print('torch' in sys.modules, 'streamlit' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "False False\n"

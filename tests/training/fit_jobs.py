@@ -1,0 +1,98 @@
+"""Fits described as plain values, so that the same fit runs in a test, and under torchrun:
+
+    torchrun --standalone --nproc-per-node 2 tests/training/fit_jobs.py JOBS.json
+
+A job: {"out", "strategy", "spread": "single" | "ddp" | "fsdp", "batch", "task", "loss", "stop_after", ...}.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch.utils.data import DataLoader
+
+sys.path.insert(0, str(Path(__file__).parents[2]))
+
+from molfun.data.batches import Collate, EpochSampler, SequenceRows
+from molfun.data.labels import NO_LABEL
+from molfun.training import Callback, FullFinetune, HeadOnlyFinetune, LoRAFinetune, PartialFinetune
+from molfun.training.distributed import BaseDistributedStrategy, DDPStrategy, FSDPStrategy, SingleDevice
+from molfun.training.sharding import whole
+from molfun.training.snapshot import kept_tensors
+from tests.tiny import tiny_model
+
+STRATEGIES: dict[str, Any] = {
+    "head_only": HeadOnlyFinetune,
+    "lora": LoRAFinetune,
+    "partial": PartialFinetune,
+    "full": FullFinetune,
+}
+EXTRA: dict[str, dict[str, Any]] = {"lora": {"rank": 4}, "partial": {"unfreeze_last_n": 1}}
+SPREADS: dict[str, Any] = {"single": SingleDevice, "ddp": DDPStrategy, "fsdp": FSDPStrategy}
+SEQUENCES = ["ACDEFGHIKLMNPQRSTVWY"[i % 7 : 8 + i % 11] * (1 + i % 2) for i in range(37)]
+
+
+class Watch(Callback):
+    """Keeps the curve, and asks for a stop or fails where the job says so."""
+
+    def __init__(self, job: dict[str, Any], spread: BaseDistributedStrategy) -> None:
+        self.job, self.spread, self.steps = job, spread, []
+
+    def on_step_end(self, loop, metrics) -> None:
+        self.steps.append({k: v for k, v in metrics.items() if k not in ("tokens_per_second",)})
+        # Only one process asks; all must stop in the same step.
+        if loop.progress.step == self.job.get("stop_after") and self.spread.rank == self.job.get("stopper", 0):
+            loop.request_stop("the job says so")
+
+
+def loader(model: Any, job: dict[str, Any], *, shuffle: bool, num_rows: int) -> DataLoader:
+    """Return the rows of a job; the last batch is smaller, and lengths differ."""
+    sequences, task = SEQUENCES[:num_rows], job.get("task", "regression")
+    targets = {
+        "regression": [float(s.count("G") + 0.1 * len(s)) for s in sequences],
+        "classification": [len(s) % 3 for s in sequences],
+        "per_residue": [[NO_LABEL if letter in "AC" else ord(letter) % 3 for letter in s] for s in sequences],
+    }[task]
+    rows = SequenceRows([sequences], encoder=model.adapter.alphabet, max_residues=99, targets=targets)
+    return DataLoader(
+        rows, batch_size=job["batch"], collate_fn=Collate(model.adapter.alphabet, task),
+        sampler=EpochSampler(num_rows, shuffle=shuffle, seed=1),
+    )  # fmt: skip
+
+
+def run_job(job: dict[str, Any]) -> dict[str, Any]:
+    """Fit as a job says; return history, curve and final weights of this process."""
+    torch.manual_seed(11)
+    model = tiny_model(job.get("task", "regression"), family=job.get("family", "esm"), num_blocks=2)
+    spread = SPREADS[job["spread"]]()
+    watch = Watch(job, spread)
+    settings = {
+        "lr": 1e-2, "amp": False, "ema_decay": 0.8, "validate_raw": True, "accumulation_steps": 2, "grad_clip": 0.5,
+        "loss_fn": job.get("loss", "mse"), "class_weights": job.get("class_weights", "none"),
+        **EXTRA.get(job["strategy"], {}),
+    }  # fmt: skip
+    history = STRATEGIES[job["strategy"]](**settings).fit(
+        model, loader(model, job, shuffle=True, num_rows=37), loader(model, job, shuffle=False, num_rows=19),
+        epochs=job.get("epochs", 3), callbacks=[watch], distributed=spread, seed=5,
+        checkpoint_dir=job.get("checkpoint_dir"), resume_from=job.get("resume_from"),
+        gradient_checkpointing=job.get("gradient_checkpointing", False),
+    )  # fmt: skip
+    weights = {name: whole(tensor.detach()).clone() for name, tensor in kept_tensors(model).items()}
+    return {"history": history, "steps": watch.steps, "weights": weights}
+
+
+def main() -> None:
+    """Run every job of a file in one process group; each rank writes what it got."""
+    spread = DDPStrategy()
+    spread.setup()
+    for job in json.loads(Path(sys.argv[1]).read_text()):
+        torch.save(run_job(job), Path(job["out"]).with_suffix(f".{spread.rank}.pt"))
+    spread.cleanup()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,106 @@
+"""The losses and the monitored metric on the page New run, drawn as the server draws it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from molfun.data.dataset import Dataset, save_dataset
+from molfun.data.settings import ColumnSettings, SplitSettings
+from molfun.runs.spec import RunSpec
+from molfun.runs.store import RunStore
+from molfun.ui import shell
+
+FRAME = Path(shell.__file__).with_name("frame.py")
+RESIDUES = "ACDEFGHIKLMNPQRSTVWY"
+
+
+def dataset_for(home: Path, task: str) -> Dataset:
+    def target(i: int) -> Any:
+        return {"regression": float(i), "classification": "ab"[i % 2], "per_residue": "HE" * (10 + i)}[task]
+
+    rows = [{"sequence": RESIDUES[i % 20] * (20 + 2 * i), "target": target(i)} for i in range(40)]
+    columns = ColumnSettings(sequence=["sequence"], target="target", task=task)
+    return save_dataset(home / "datasets", pd.DataFrame(rows), columns, SplitSettings(), name="Tiny", about={})
+
+
+def draw(**query: str) -> AppTest:
+    app = AppTest.from_file(str(FRAME), default_timeout=60)
+    for name, value in query.items():
+        app.query_params[name] = value
+    app.switch_page(shell.NEW_RUN)
+    app.run()
+    assert not app.exception, app.exception[0].stack_trace
+    return app
+
+
+def setting(app: AppTest, name: str) -> Any:
+    """Return the widget of a setting."""
+    widgets = [*app.selectbox, *app.number_input, *app.text_input, *app.toggle]
+    return next(item for item in widgets if item.key.endswith(f".{name}"))
+
+
+def has_setting(app: AppTest, name: str) -> bool:
+    return any(item.key.endswith(f".{name}") for item in [*app.selectbox, *app.number_input])
+
+
+def start_button(app: AppTest) -> Any:
+    return next(item for item in app.button if item.label == "Start")
+
+
+@pytest.mark.parametrize(
+    ("task", "losses", "monitors"),
+    [
+        ("regression", 5, ["val_loss", "val_spearman", "val_pearson", "val_rmse", "val_mae", "val_r2"]),
+        ("classification", 3, ["val_loss", "val_balanced_accuracy", "val_accuracy", "val_mcc", "val_macro_f1"]),
+        ("per_residue", 3, ["val_loss", "val_balanced_accuracy", "val_accuracy", "val_mcc", "val_macro_f1"]),
+    ],
+)
+def test_losses_and_metrics_are_those_of_the_task(home: Path, task: str, losses: int, monitors: list[str]) -> None:
+    app = draw(dataset=dataset_for(home, task).id)
+    loss, monitor = setting(app, "loss_fn"), setting(app, "monitor")
+    assert len(loss.options) == losses
+    assert loss.value == ("mse" if task == "regression" else "cross_entropy")
+    assert (monitor.value, len(monitor.options)) == ("val_loss", len(monitors))
+    for name in monitors:
+        monitor.set_value(name)
+        assert monitor.value == name
+    is_class = task != "regression"
+    assert [has_setting(app, name) for name in ("class_weights", "focal_gamma")] == [is_class, is_class]
+
+
+def test_choices_reach_the_spec(home: Path) -> None:
+    app = draw(dataset=dataset_for(home, "classification").id)
+    setting(app, "loss_fn").set_value("focal")
+    setting(app, "class_weights").set_value("balanced")
+    setting(app, "monitor").set_value("val_mcc")
+    setting(app, "focal_gamma").set_value(1.5)
+    app.run()
+    assert not app.exception
+    spec = next(item.value for item in app.code if item.value.startswith("name:"))
+    for line in ("loss_fn: focal", "class_weights: balanced", "monitor: val_mcc", "focal_gamma: 1.5"):
+        assert line in spec
+
+
+def test_a_loss_that_compares_rows_cannot_start_with_one_row_a_batch(home: Path) -> None:
+    app = draw(dataset=dataset_for(home, "regression").id)
+    setting(app, "loss_fn").set_value("pearson")
+    setting(app, "batch_size").set_value(1)
+    app.run()
+    assert start_button(app).disabled
+    assert any("'training.batch_size' is 1; raise it" in item.value for item in app.caption)
+    setting(app, "batch_size").set_value(8)
+    app.run()
+    assert not start_button(app).disabled
+
+
+def test_a_run_of_numbers_is_taken_over_to_classes_with_what_fits(home: Path) -> None:
+    strategy = {"kind": "head_only", "loss_fn": "ranking", "monitor": "val_rmse", "early_stopping_patience": 3}
+    RunStore(home).create(RunSpec.parse({"data": {"dataset": "gone"}, "strategy": strategy}), run_id="first")
+    app = draw(**{"from": "first", "dataset": dataset_for(home, "classification").id})
+    assert (setting(app, "loss_fn").value, setting(app, "monitor").value) == ("cross_entropy", "val_loss")
+    assert setting(app, "early_stopping_patience").value == 3
