@@ -16,7 +16,14 @@ TORCH_FREE = (
     *("molfun", "molfun.errors", "molfun.settings", "molfun.home", "molfun.cli", "molfun.terminal"),
     *("molfun.data*", "molfun.tracking*", "molfun.runs*", "molfun.ui*"),
     *("molfun.adapters", "molfun.adapters.alphabet", "molfun.adapters.catalog"),
-    *("molfun.models", "molfun.models.settings", "molfun.losses", "molfun.evaluation", "molfun.evaluation.baselines"),
+    *(
+        "molfun.models",
+        "molfun.models.settings",
+        "molfun.losses",
+        "molfun.losses.names",
+        "molfun.evaluation",
+        "molfun.evaluation.baselines",
+    ),
     *("molfun.training", "molfun.training.settings", "molfun.training.catalog", "molfun.training.defaults"),
 )
 MAY_LOAD_TORCH = ("molfun.data.batches", "molfun.runs.worker")

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
-from molfun.errors import DataError, RunError
+from molfun.errors import DataError, RunError, SettingError
 from molfun.losses.catalog import balanced_weights, build_loss, find_loss
 from molfun.models.precision import Precision
 from molfun.models.structure import MolfunStructureModel
@@ -77,7 +77,9 @@ class Loop:
         self.callbacks, self.checkpoint_dir = CallbackList(callbacks), checkpoint_dir
         self.progress = Progress(epochs, math.ceil(len(train_loader) / settings.accumulation_steps))
         self.min_items = find_loss(settings.loss_fn).min_items
-        self.loss = build_loss(settings.loss_fn, class_weights=self._class_weights(), focal_gamma=settings.focal_gamma)
+        self.loss = build_loss(
+            settings.loss_fn, class_weights=self._class_weights(), focal_gamma=settings.focal_gamma, task=model.task
+        )
         self.optimizer = torch.optim.AdamW(optimizer_groups(strategy.param_groups(model), model, settings.weight_decay))
         self.scheduler = build_scheduler(
             self.optimizer, total_steps=self.progress.total_steps, warmup_steps=settings.warmup_steps,
@@ -268,6 +270,8 @@ class Loop:
         """Return balanced class weights, counted over the training targets of all processes, or None."""
         if self.settings.class_weights == "none":
             return None
+        if self.model.task == "regression":
+            raise SettingError("Setting 'class_weights' is 'balanced', but regression has no classes; set it to none.")
         batches = [(b.targets, b.target_mask) for b in self.train_loader]
         counted = torch.cat([targets[mask] for targets, mask in batches if targets is not None]).long()
         counts = torch.bincount(counted, minlength=getattr(self.model.head, "num_outputs", 1))

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import torch
+from torch import Tensor
 
 from molfun.data.settings import METRICS_OF_TASK
 from molfun.errors import SettingError, nearest
@@ -38,15 +40,27 @@ def validate(loop: Loop, loader: Loader) -> dict[str, float]:
         loader: This process's share of the validation rows.
 
     Returns:
-        val_loss (mean over items) and val_<metric>, the same on every process.
+        val_loss (mean over items) and val_<metric>, the same on every process; NaN where one is undefined.
     """
     pairs = [scored_items(p, b) for b, p in iterate_predictions(loop.model, loader, loop.precision)]
     mine = [(preds.cpu(), targets.cpu()) for preds, targets in pairs]
     shared = [pair for part in loop.distributed.collect(mine) for pair in part]
     preds, targets = torch.cat([p for p, _ in shared]), torch.cat([t for _, t in shared])
     device = loop.distributed.device
-    with torch.no_grad():
-        loss = float(item_losses(loop.loss, loop.model, preds.to(device), targets.to(device)).mean())
+    loss = math.nan
+    if _is_comparable(targets, loop.min_items):
+        with torch.no_grad():
+            loss = float(item_losses(loop.loss, loop.model, preds.to(device), targets.to(device)).mean())
     num_classes = preds.shape[-1] if preds.ndim > 1 else 0
     scores = compute_metrics(preds, targets, task=loop.model.task, num_classes=num_classes)
     return {"val_loss": loss, **{f"val_{name}": value for name, value in scores.items()}}
+
+
+def _is_comparable(targets: Tensor, min_items: int) -> bool:
+    """Return whether a loss is defined: one that compares items with each other needs items, and some that differ.
+
+    It would be 0 otherwise, which looks perfect.
+    """
+    if min_items == 1:
+        return targets.numel() > 0
+    return targets.numel() >= min_items and bool((targets != targets[0]).any())

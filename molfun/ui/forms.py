@@ -19,6 +19,11 @@ NUM_COLUMNS = 3
 INERT: dict[str, Callable[[Mapping[str, Any]], bool]] = {
     "min_lr": lambda values: values.get("scheduler") == "constant",
     "column": lambda values: values.get("kind") not in ("column", "group"),
+    "focal_gamma": lambda values: values.get("loss_fn") != "focal",
+    "early_stopping_min_delta": lambda values: not values.get("early_stopping_patience"),
+    "validate_raw": lambda values: not values.get("ema_decay"),
+    "keep_checkpoints": lambda values: not values.get("save_every"),
+    "distributed": lambda values: (values.get("num_processes") or 1) < 2,
 }
 
 
@@ -141,4 +146,6 @@ def _help(info: SettingInfo) -> str:
 
 
 def _choice_title(choice: str) -> str:
-    return choice.replace("_", " ").capitalize() if choice not in ("mse", "mae", "cls") else choice.upper()
+    if choice in ("mse", "mae", "cls", "bce", "ddp", "fsdp"):
+        return choice.upper()
+    return choice.removeprefix("val_").replace("_", " ").capitalize()

@@ -19,6 +19,8 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from molfun.data.batches import Collate, EpochSampler, SequenceRows
 from molfun.data.labels import NO_LABEL
+from molfun.errors import MolfunError
+from molfun.models.precision import Precision
 from molfun.training import Callback, FullFinetune, HeadOnlyFinetune, LoRAFinetune, PartialFinetune
 from molfun.training.distributed import BaseDistributedStrategy, DDPStrategy, FSDPStrategy, SingleDevice
 from molfun.training.sharding import whole
@@ -42,7 +44,14 @@ class Watch(Callback):
     def __init__(self, job: dict[str, Any], spread: BaseDistributedStrategy) -> None:
         self.job, self.spread, self.steps = job, spread, []
 
+    def on_fit_begin(self, loop) -> None:
+        if self.job.get("half"):
+            # A loss scale that overflows float16 until it has been halved often enough: the first steps are skipped.
+            loop.precision = Precision(loop.distributed.device, amp=True, dtype=torch.float16)
+            loop.precision.scaler = torch.amp.GradScaler("cpu", init_scale=2.0**18)
+
     def on_step_end(self, loop, metrics) -> None:
+        self.skipped = loop.progress.step - loop.scheduler.last_epoch
         self.steps.append({k: v for k, v in metrics.items() if k not in ("tokens_per_second",)})
         # Only one process asks; all must stop in the same step.
         if loop.progress.step == self.job.get("stop_after") and self.spread.rank == self.job.get("stopper", 0):
@@ -57,6 +66,8 @@ def loader(model: Any, job: dict[str, Any], *, shuffle: bool, num_rows: int) -> 
         "classification": [len(s) % 3 for s in sequences],
         "per_residue": [[NO_LABEL if letter in "AC" else ord(letter) % 3 for letter in s] for s in sequences],
     }[task]
+    if shuffle and "infinite_row" in job:
+        targets[job["infinite_row"]] = 1e30  # its square is infinite in float32
     rows = SequenceRows([sequences], encoder=model.adapter.alphabet, max_residues=99, targets=targets)
     return DataLoader(
         rows, batch_size=job["batch"], collate_fn=Collate(model.adapter.alphabet, task),
@@ -75,14 +86,17 @@ def run_job(job: dict[str, Any]) -> dict[str, Any]:
         "loss_fn": job.get("loss", "mse"), "class_weights": job.get("class_weights", "none"),
         **EXTRA.get(job["strategy"], {}),
     }  # fmt: skip
-    history = STRATEGIES[job["strategy"]](**settings).fit(
-        model, loader(model, job, shuffle=True, num_rows=37), loader(model, job, shuffle=False, num_rows=19),
-        epochs=job.get("epochs", 3), callbacks=[watch], distributed=spread, seed=5,
-        checkpoint_dir=job.get("checkpoint_dir"), resume_from=job.get("resume_from"),
-        gradient_checkpointing=job.get("gradient_checkpointing", False),
-    )  # fmt: skip
+    try:
+        history = STRATEGIES[job["strategy"]](**settings).fit(
+            model, loader(model, job, shuffle=True, num_rows=37), loader(model, job, shuffle=False, num_rows=19),
+            epochs=job.get("epochs", 3), callbacks=[watch], distributed=spread, seed=5,
+            checkpoint_dir=job.get("checkpoint_dir"), resume_from=job.get("resume_from"),
+            gradient_checkpointing=job.get("gradient_checkpointing", False),
+        )  # fmt: skip
+    except MolfunError as error:
+        return {"error": str(error)}
     weights = {name: whole(tensor.detach()).clone() for name, tensor in kept_tensors(model).items()}
-    return {"history": history, "steps": watch.steps, "weights": weights}
+    return {"history": history, "steps": watch.steps, "weights": weights, "skipped": watch.skipped}
 
 
 def main() -> None:

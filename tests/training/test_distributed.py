@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -75,6 +76,19 @@ def test_two_processes_do_what_one_does(tmp_path: Path) -> None:
 
 def strip(history: list[dict[str, float]]) -> list[dict[str, float]]:
     return [{k: v for k, v in row.items() if k != "seconds"} for row in history]
+
+
+def test_processes_skip_and_fail_together(tmp_path: Path) -> None:
+    """An overflow on one process is a skipped step on all; a row that is not finite is named by all, whoever has it."""
+    half = [{"strategy": "lora", "spread": spread, "batch": 4, "half": True} for spread in ("ddp", "fsdp")]
+    broken = [{"strategy": "full", "spread": spread, "batch": 4, "infinite_row": 13} for spread in ("ddp", "fsdp")]
+    found = torchrun(tmp_path / "two", 2, [*half, *broken])
+    for ranks in found[:2]:
+        assert 0 < ranks[0]["skipped"] == ranks[1]["skipped"] < len(ranks[0]["steps"])
+        assert all(torch.equal(ranks[0]["weights"][n], ranks[1]["weights"][n]) for n in ranks[0]["weights"])
+    for ranks in found[2:]:
+        assert ranks[0] == ranks[1]
+        assert re.match(r"The (loss|gradient) became (inf|nan) in step \d \(rows 13\)", ranks[0]["error"])
 
 
 def test_checkpoints_move_between_one_two_and_four_processes_ddp_and_fsdp(tmp_path: Path) -> None:

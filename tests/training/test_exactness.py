@@ -346,3 +346,29 @@ def test_batch_with_dropout_in_a_head_uses_it_only_in_training() -> None:
     assert row["val_loss"] == pytest.approx(
         nn.functional.mse_loss(model(batch)["preds"], batch.targets).item(), rel=1e-5
     )
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"loss_fn": "cross_entropy"}, r"'cross_entropy' does not fit the task 'regression'; choose mse or"),
+        ({"class_weights": "balanced"}, "'class_weights' is 'balanced', but regression has no classes; set it to none"),
+    ],
+)
+def test_loss_and_task_must_fit(settings: dict[str, str], message: str) -> None:
+    model = tiny_model()
+    with pytest.raises(SettingError, match=message):
+        HeadOnlyFinetune(amp=False, **settings).fit(model, batches(model), epochs=1)
+
+
+def test_a_loss_that_validation_cannot_define_is_nan_and_never_best(tmp_path: Path) -> None:
+    """1 - r over rows that are all equal would be 0, the best there is."""
+    model = tiny_model()
+    same = batches(model)
+    for batch in same:
+        batch.targets.fill_(1.5)
+    history = HeadOnlyFinetune(amp=False, loss_fn="pearson").fit(
+        model, batches(model, size=5), same, epochs=2, checkpoint_dir=tmp_path
+    )
+    assert all(math.isnan(row["val_loss"]) for row in history)
+    assert not (tmp_path / "best").exists()

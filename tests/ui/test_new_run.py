@@ -75,9 +75,11 @@ def test_losses_and_metrics_are_those_of_the_task(home: Path, task: str, losses:
 
 def test_choices_reach_the_spec(home: Path) -> None:
     app = draw(dataset=dataset_for(home, "classification").id)
+    assert setting(app, "focal_gamma").disabled  # it has no effect on another loss
     setting(app, "loss_fn").set_value("focal")
     setting(app, "class_weights").set_value("balanced")
     setting(app, "monitor").set_value("val_mcc")
+    app.run()
     setting(app, "focal_gamma").set_value(1.5)
     app.run()
     assert not app.exception
