@@ -55,7 +55,7 @@ def confirm_stop(folder: RunFolder) -> None:
     """Say what stopping does, and do it."""
     st.markdown(
         "The step under way is finished, a checkpoint is saved, and the best weights are scored on the test rows. "
-        "The run keeps its curves; it cannot be continued from here yet."
+        "The run keeps its curves, and can be resumed later."
     )
     with st.container(horizontal=True):
         if st.button(
@@ -71,8 +71,24 @@ def confirm_stop(folder: RunFolder) -> None:
             st.rerun()
 
 
+def draw_resume(folder: RunFolder) -> None:
+    """Draw the button that goes on with a run that ended early."""
+    step = folder.saved_step
+    from_where = "from its beginning: no checkpoint was written" if step is None else f"after step {step:,}"
+    clicked = st.button(
+        "Resume",
+        icon=":material/resume:",
+        width="stretch",
+        help=f"Goes on {from_where}. The result is that of a run that was never interrupted.",
+    )
+    if clicked:
+        with shell.sentences(), st.spinner("Starting"):
+            LocalLauncher().start(folder)
+        st.rerun()
+
+
 def draw_title(folder: RunFolder, status: RunStatus) -> None:
-    """Draw name and Stop button."""
+    """Draw name and Stop button, or Resume where the run ended early."""
     left, right = st.columns([4, 1], vertical_alignment="bottom")
     with left:
         st.title(shell.run_title(folder), anchor=False)
@@ -89,6 +105,8 @@ def draw_title(folder: RunFolder, status: RunStatus) -> None:
             )
             if clicked:
                 confirm_stop(folder)
+        elif status.status in ("stopped", "failed", "lost"):
+            draw_resume(folder)
 
 
 def draw_view() -> panels.View:

@@ -147,6 +147,27 @@ def test_live_of_a_failed_run_tells_the_cause(make_run: Callable[..., RunFolder]
     assert "There is no test score" in words(app)
 
 
+@pytest.mark.parametrize("status", ["stopped", "failed", "lost"])
+def test_live_of_a_run_that_ended_early_offers_to_resume_it(make_run: Callable[..., RunFolder], status: str) -> None:
+    folder = make_run("early", status, cause="Something.")
+    assert "from its beginning: no checkpoint was written" in button(draw("live", run="early"), "Resume").help
+    for name, step in (("last", 12), ("previous", 10), (".last.writing", 99)):
+        (folder.checkpoints / name).mkdir()
+        (folder.checkpoints / name / "manifest.json").write_text(json.dumps({"step": step, "epoch": 1}))
+    assert "Goes on after step 12." in button(draw("live", run="early"), "Resume").help
+
+
+def test_live_lists_checkpoints_without_those_half_written(make_run: Callable[..., RunFolder]) -> None:
+    folder = make_run("going", "running")
+    for name in ("best", ".best.writing", "last"):
+        (folder.checkpoints / name).mkdir()
+    (folder.checkpoints / "best" / "manifest.json").write_text('{"step": 20, "epoch": 2, "weights": "ema"}')
+    table = draw("live", run="going").dataframe[-1].value
+    assert table.drop(columns="Written").to_dict("records") == [
+        {"Checkpoint": "best", "Epoch": 2, "Step": 20, "Weights": "averaged", "Size": "0.0 MB"}
+    ]
+
+
 def test_live_of_a_finished_run_shows_its_score_beside_baselines(
     make_run: Callable[..., RunFolder], dataset: Dataset
 ) -> None:

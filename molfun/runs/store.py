@@ -83,6 +83,16 @@ class RunFolder:
         return self.path / "checkpoints"
 
     @property
+    def saved_step(self) -> int | None:
+        """Optimiser step of the newest checkpoint, or None where there is none; its files are not verified."""
+        steps = [about["step"] for about in self.read_checkpoints().values() if isinstance(about.get("step"), int)]
+        return max(steps, default=None)
+
+    def read_checkpoints(self) -> dict[str, dict[str, Any]]:
+        """Return {name: manifest} of every checkpoint; one that is being written is not there yet."""
+        return {path.parent.name: read_json(path) for path in self.checkpoints.glob("[!.]*/manifest.json")}
+
+    @property
     def predictions(self) -> Path:
         """Folder of predictions, one Parquet file a part."""
         return self.path / "predictions"

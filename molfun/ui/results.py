@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -133,7 +134,7 @@ def draw_files(folder: RunFolder) -> None:
             help="Repeat the run with: molfun fit spec.yaml",
         )
     with checkpoints:
-        rows = checkpoint_rows(folder.checkpoints)
+        rows = checkpoint_rows(folder)
         if rows.empty:
             st.caption("No checkpoint was written.")
         else:
@@ -143,23 +144,22 @@ def draw_files(folder: RunFolder) -> None:
         st.json(folder.read_environment(), expanded=True)
 
 
-def checkpoint_rows(folder: Path) -> pd.DataFrame:
-    """Return name, time and size of every checkpoint."""
-    found = (
-        sorted((path for path in folder.glob("*") if path.is_dir()), key=lambda path: path.stat().st_mtime)
-        if folder.is_dir()
-        else []
-    )
-    return pd.DataFrame(
-        [
-            {
-                "Checkpoint": path.name,
-                "Written": text.moment(path.stat().st_mtime),
-                "Size": f"{_size(path) / 1e6:,.1f} MB",
-            }
-            for path in found
-        ]
-    )
+def checkpoint_rows(folder: RunFolder) -> pd.DataFrame:
+    """Return name, epoch, step, weights, time and size of every checkpoint, the oldest first.
+
+    A run at work replaces them meanwhile: what is gone when it is looked at is left out.
+    """
+    rows: list[dict[str, Any]] = []
+    for name, about in folder.read_checkpoints().items():
+        with suppress(OSError):
+            path = folder.checkpoints / name
+            rows.append({
+                "Checkpoint": name, "Epoch": about.get("epoch"), "Step": about.get("step"),
+                "Weights": {"ema": "averaged", "raw": "raw"}.get(str(about.get("weights")), ""),
+                "Written": path.stat().st_mtime, "Size": f"{_size(path) / 1e6:,.1f} MB",
+            })  # fmt: skip
+    rows.sort(key=lambda row: float(row["Written"]))
+    return pd.DataFrame([{**row, "Written": text.moment(row["Written"])} for row in rows])
 
 
 def _size(folder: Path) -> int:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import time
 from collections.abc import Callable
 
@@ -40,3 +42,24 @@ def test_run_outlives_browser_and_killed_app(server: Server, open_page: Callable
     state = json.loads((folder / "state.json").read_text())
     assert page.evaluate(LOSS_POINTS) == state["total_steps"] > at_kill.get("step", 0)
     expect(page.get_by_text("Step 90 of 90")).to_be_visible()
+
+
+@pytest.mark.slow
+def test_killed_run_is_resumed_from_its_page(server: Server, open_page: Callable[..., Page]) -> None:
+    page = open_page()
+    try_example(page, server.url)
+    run_id = start_run(page, "Head only", epochs=6)
+    wait_until_curves_move(page)
+    folder = server.home / "runs" / run_id
+    deadline = time.monotonic() + FINISH_SECONDS
+    while not (folder / "checkpoints" / "last" / "manifest.json").exists() and time.monotonic() < deadline:
+        time.sleep(0.1)
+    os.kill(json.loads((folder / "state.json").read_text())["pid"], signal.SIGKILL)
+    resume = page.get_by_role("button", name="Resume")
+    expect(resume).to_be_visible(timeout=30_000)
+    expect(page.get_by_text("without saying why").first).to_be_visible()
+    resume.click()
+    wait_until_finished(page)
+    state = json.loads((folder / "state.json").read_text())
+    assert state["attempt"] == 2
+    page.wait_for_function(f"({LOSS_POINTS})() == {state['total_steps']}")  # every step once
