@@ -140,8 +140,9 @@ def draw_settings(
             cls, strategy, key=f"{form}.strategy", defaults=begin["strategy"], skip=skip, choices=choices
         )
         forms.draw_advanced(TrainingSettings, training, key=f"{form}.training", defaults=begin["training"])
+        st.caption("**Head**")
         pooling = forms.draw_settings(HeadSettings, key=f"{form}.head", defaults=head)
-        forms.draw_advanced(HeadSettings, pooling, key=f"{form}.head", defaults=head)
+        forms.draw_advanced(HeadSettings, pooling, key=f"{form}.head", defaults=head, titled=False)
     return {"training": training, "strategy": {"kind": kind, **strategy}, "head": pooling}
 
 

@@ -48,7 +48,7 @@ def draw_settings(
         Values by name; None where an optional setting is left on auto. They are validated by `cls.parse`, not here.
     """
     values: dict[str, Any] = {}
-    _draw_level(cls, "main", values, key, defaults or {}, skip, choices or {})
+    _draw_grid(_of_level(cls, "main", skip), key, defaults or {}, values, choices or {})
     return values
 
 
@@ -60,23 +60,29 @@ def draw_advanced(
     defaults: Mapping[str, Any] | None = None,
     skip: Sequence[str] = (),
     choices: Mapping[str, Sequence[str]] | None = None,
+    titled: bool = True,
 ) -> None:
-    """Draw the advanced settings of `cls` and add them to `values`; arguments as in `draw_settings`."""
-    _draw_level(cls, "advanced", values, key, defaults or {}, skip, choices or {})
+    """Draw the advanced settings of `cls` group by group and add them to `values`.
+
+    Args:
+        cls: As in `draw_settings`, like everything that is not named here.
+        values: What `draw_settings` returned.
+        key: As there.
+        defaults: As there.
+        skip: As there.
+        choices: As there.
+        titled: Whether each group gets a heading.
+    """
+    infos = _of_level(cls, "advanced", skip)
+    for group in dict.fromkeys(info.group for info in infos):
+        if titled:
+            st.caption(f"**{group}**")
+        chosen = [info for info in infos if info.group == group]
+        _draw_grid(chosen, key, defaults or {}, values, choices or {})
 
 
-def _draw_level(
-    cls: type[Settings],
-    level: str,
-    values: dict[str, Any],
-    key: str,
-    defaults: Mapping[str, Any],
-    skip: Sequence[str],
-    choices: Mapping[str, Sequence[str]],
-) -> None:
-    infos = [info for info in describe_settings(cls) if info.level == level and info.name not in skip]
-    starts = {info.name: defaults.get(info.name, info.default) for info in infos}
-    _draw_grid(infos, key, starts, values, choices)
+def _of_level(cls: type[Settings], level: str, skip: Sequence[str]) -> list[SettingInfo]:
+    return [info for info in describe_settings(cls) if info.level == level and info.name not in skip]
 
 
 def draw_setting(
@@ -104,7 +110,7 @@ def draw_setting(
 def _draw_grid(
     infos: Sequence[SettingInfo],
     key: str,
-    starts: Mapping[str, Any],
+    defaults: Mapping[str, Any],
     values: dict[str, Any],
     choices: Mapping[str, Sequence[str]],
 ) -> None:
@@ -117,7 +123,7 @@ def _draw_grid(
                 values[info.name] = draw_setting(
                     info,
                     key=f"{key}.{info.name}",
-                    value=starts[info.name],
+                    value=defaults.get(info.name, info.default),
                     disabled=is_inert,
                     options=choices.get(info.name, ()),
                 )

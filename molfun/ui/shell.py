@@ -26,6 +26,8 @@ _STYLE = """<style>
 .st-key-log_tail pre {max-height: 20rem; overflow: auto; font-size: 0.8rem;}
 .js-plotly-plot .plotly .modebar {opacity: 0; transition: opacity 0.15s;}
 .js-plotly-plot:hover .plotly .modebar {opacity: 1;}
+/* Labels of switches wrap instead of ending in dots. */
+[data-testid="stCheckbox"] [data-testid="stWidgetLabel"] p {white-space: normal; overflow: visible; overflow-wrap: normal;}
 </style>"""
 
 
