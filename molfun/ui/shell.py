@@ -27,7 +27,9 @@ _STYLE = """<style>
 .js-plotly-plot .plotly .modebar {opacity: 0; transition: opacity 0.15s;}
 .js-plotly-plot:hover .plotly .modebar {opacity: 1;}
 /* Labels of switches wrap instead of ending in dots. */
-[data-testid="stCheckbox"] [data-testid="stWidgetLabel"] p {white-space: normal; overflow: visible; overflow-wrap: normal;}
+[data-testid="stCheckbox"] [data-testid="stWidgetLabel"] p {
+  white-space: normal; overflow: visible; overflow-wrap: normal;
+}
 </style>"""
 
 
