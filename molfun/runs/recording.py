@@ -56,7 +56,6 @@ class FolderCallback(Onlooker):
     def on_fit_begin(self, loop: Loop) -> None:
         super().on_fit_begin(loop)
         progress = loop.progress
-        logger.info("Computing in %s.", loop.precision.reason)
         self.folder.write_state(
             status="running",
             epochs=progress.epochs,

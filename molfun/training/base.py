@@ -11,6 +11,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, ClassVar, final
 
+from molfun.errors import DataError
 from molfun.models.lora import remove_lora
 from molfun.models.structure import MolfunStructureModel
 from molfun.tracking.base import BaseTracker, NullTracker
@@ -131,12 +132,13 @@ class FinetuneStrategy(ABC):
             One dict an epoch: epoch, train_loss, seconds, and with validation val_loss and val_<metric>.
 
         Raises:
-            DataError: There is no training row.
+            DataError: There is no training row, or nobody knows how many.
             SettingError: Loss or monitored metric do not fit the task.
             ModelError: A parameter that should train gets no gradient, or the loss is not finite.
             RunError: `resume_from` is no checkpoint of this model, data and strategy, or the last state could not be
                 written.
         """
+        _require_length(train_loader)
         distributed = distributed or SingleDevice()
         policy = SavePolicy(save_every, save_every_steps, save_every_minutes, keep_checkpoints)
         with ExitStack() as stack:
@@ -192,6 +194,17 @@ class FinetuneStrategy(ABC):
     def describe(self) -> dict[str, Any]:
         """Return name, every setting and, after `setup`, what was decided, as plain values."""
         return {"strategy": type(self).__name__, **self.settings.model_dump(mode="json"), **self._described}
+
+
+def _require_length(loader: Loader) -> None:
+    """Hold that the batches of an epoch can be counted, which schedule and resume build on."""
+    try:
+        len(loader)
+    except TypeError as error:
+        raise DataError(
+            f"The training loader should know its number of batches, but {error}. Give it a dataset with a length, not "
+            "a stream."
+        ) from None
 
 
 @contextmanager

@@ -86,6 +86,7 @@ class Loop:
             kind=settings.scheduler, min_lr=settings.min_lr,
         )  # fmt: skip
         self.precision = Precision(distributed.device, amp=settings.amp)
+        logger.info("Computing in %s.", self.precision.reason)
         self.ema = EMA(model.named_parameters(), settings.ema_decay) if settings.ema_decay > 0 else NullEMA()
         self.writer: CheckpointWriter | NullWriter = NullWriter()
         if checkpoint_dir is not None and distributed.is_main_process:

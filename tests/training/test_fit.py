@@ -233,6 +233,18 @@ def test_no_training_batch_is_an_error() -> None:
         HeadOnlyFinetune().fit(tiny_model(), [], epochs=1)
 
 
+def test_a_stream_of_unknown_length_is_an_error() -> None:
+    class Stream(torch.utils.data.IterableDataset):
+        def __iter__(self):
+            return iter(())
+
+    loader = torch.utils.data.DataLoader(Stream())
+    with pytest.raises(
+        DataError, match=r"should know its number of batches, but object of type 'Stream' has no len\(\)"
+    ):
+        HeadOnlyFinetune().fit(tiny_model(), loader, epochs=1)
+
+
 def test_empty_validation_is_no_validation() -> None:
     model = tiny_model()
     assert "val_loss" not in HeadOnlyFinetune(amp=False).fit(model, batches(model), [], epochs=1)[0]
