@@ -30,10 +30,12 @@ class Precision:
 
     def step(self, optimizer: Optimizer) -> bool:
         """Take an optimiser step; return False where the scaler skipped it because of an overflow."""
-        scale = self.scaler.get_scale()
+        taken: list[bool] = []
+        hook = optimizer.register_step_post_hook(lambda *_: taken.append(True))
         self.scaler.step(optimizer)
+        hook.remove()
         self.scaler.update()
-        return self.scaler.get_scale() >= scale
+        return bool(taken)
 
 
 def _choose(device: torch.device, amp: bool) -> tuple[torch.dtype, str]:

@@ -46,6 +46,7 @@ class MolfunStructureModel(nn.Module):
         self.register_buffer("target_std", torch.tensor(float(target_std)))
         # Both are set by a strategy's `setup`, so that a second strategy on this model knows what to undo.
         self.prepared_by = ""
+        self.prepared_about: dict[str, Any] = {}
         self.lora_config: Any = None
 
     @override

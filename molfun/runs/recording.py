@@ -34,14 +34,20 @@ BEST, MANIFEST = "best", "manifest.json"
 
 
 class Onlooker(Callback):
-    """Keeps the progress of a fit at hand, and nothing else: for processes that are not the main one."""
+    """Keeps the progress of a fit at hand and stops it on a signal: for processes that are not the main one."""
 
     def __init__(self) -> None:
         self.progress = Progress.blank()
+        self.wants_stop = False
 
     @override
     def on_fit_begin(self, loop: Loop) -> None:
         self.progress = loop.progress
+
+    @override
+    def on_step_end(self, loop: Loop, metrics: Mapping[str, float]) -> None:
+        if self.wants_stop:
+            loop.request_stop(STOPPED_BY_USER)
 
 
 class FolderCallback(Onlooker):
@@ -75,6 +81,7 @@ class FolderCallback(Onlooker):
 
     @override
     def on_step_end(self, loop: Loop, metrics: Mapping[str, float]) -> None:
+        super().on_step_end(loop, metrics)
         if "stop" in control.requested(self.folder):
             loop.request_stop(STOPPED_BY_USER)
         now = time.monotonic()

@@ -13,6 +13,7 @@ import signal
 import sys
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -25,7 +26,7 @@ from torch.utils.data import DataLoader
 from molfun.data.batches import make_loader
 from molfun.data.dataset import Dataset, load_dataset
 from molfun.data.settings import PRIMARY_METRIC
-from molfun.errors import MolfunError
+from molfun.errors import MolfunError, RunError
 from molfun.evaluation.baselines import compute_baselines
 from molfun.evaluation.predict import predict_table
 from molfun.models.build import build_model
@@ -122,7 +123,7 @@ class Worker:
         training, is_main = self.spec.training, self.distributed.is_main_process
         callback = FolderCallback(self.folder, self.local) if is_main else Onlooker()
         tracker = self._open_trackers() if is_main else NullTracker()
-        self._install_signals()
+        self._install_signals(callback)
         try:
             strategy.fit(
                 model, self._loader(dataset, model, "train"), self._loader(dataset, model, "val"), training.epochs,
@@ -148,16 +149,17 @@ class Worker:
         tracker.log_config(self.spec.model_dump(mode="json"))
         return tracker
 
-    def _install_signals(self) -> None:
+    def _install_signals(self, callback: Onlooker) -> None:
         """Let SIGTERM, SIGINT and SIGUSR1 end the run after the step under way; a second one ends it at once.
 
-        A request in the folder carries it to the main process, which stops all of them at the same step.
+        Whichever process gets it, all stop at the same step; the request in the folder lets the app show it at once.
         """
 
         def on_signal(number: int, frame: FrameType | None) -> None:
             logger.info("Received %s; ending after this step.", signal.Signals(number).name)
-            self.was_signalled = True
-            control.request(self.folder, "stop")
+            self.was_signalled = callback.wants_stop = True
+            with suppress(RunError):  # where the disk is full, the page shows "stopping" a little later
+                control.request(self.folder, "stop")
             signal.signal(number, signal.SIG_DFL)
 
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1):

@@ -11,18 +11,23 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, ClassVar, final
 
+from torch import Tensor
+
 from molfun.errors import DataError
 from molfun.models.lora import remove_lora
 from molfun.models.structure import MolfunStructureModel
 from molfun.tracking.base import BaseTracker, NullTracker
+from molfun.tracking.composite import CompositeTracker
 from molfun.training.callbacks import Callback
 from molfun.training.distributed import BaseDistributedStrategy, SingleDevice
-from molfun.training.ema import EMA, NullEMA
+from molfun.training.ema import put_average
 from molfun.training.groups import ParamGroup
+from molfun.training.loaders import RankLoader
 from molfun.training.loop import Loop
 from molfun.training.randomness import deterministic_operations, seed_everything
 from molfun.training.saving import SavePolicy
 from molfun.training.settings import StrategySettings
+from molfun.training.snapshot import describe_model
 from molfun.types import Loader
 
 
@@ -47,7 +52,7 @@ class FinetuneStrategy(ABC):
         self._mark = uuid.uuid4().hex
         self._described: dict[str, Any] = {}
         self._fitted: Callable[[], MolfunStructureModel | None] = lambda: None
-        self._average: EMA | NullEMA = NullEMA()
+        self._average: dict[str, Tensor] = {}
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -72,6 +77,7 @@ class FinetuneStrategy(ABC):
     def setup(self, model: MolfunStructureModel) -> None:
         """Prepare a model for this strategy; a second call does nothing, another strategy starts clean."""
         if model.prepared_by == self._mark:
+            self._described = model.prepared_about
             return
         remove_lora(model.adapter)
         model.lora_config = None
@@ -80,7 +86,7 @@ class FinetuneStrategy(ABC):
         self._setup_impl(model)
         model.prepared_by = self._mark
         trainable = sum(p.numel() for p in model.parameters() if p.requires_grad)
-        self._described = {"num_trainable": trainable, **self._describe_setup(model)}
+        self._described = model.prepared_about = {"num_trainable": trainable, **self._describe_setup(model)}
 
     def _describe_setup(self, model: MolfunStructureModel) -> dict[str, Any]:
         """Return what was decided while setting up (LoRA targets, for example), for `describe`."""
@@ -149,23 +155,29 @@ class FinetuneStrategy(ABC):
                 seed_everything(seed)
             self.setup(model)
             stack.enter_context(_gradient_checkpointing(model, enabled=gradient_checkpointing))
+            writes = checkpoint_dir is not None or resume_from is not None
+            about_model = describe_model(model) if writes else {}
             wrapped = distributed.wrap_model(model)
             if seed is not None and distributed.rank:
                 # Dropout must differ between processes; the main one goes on as a single process would.
                 seed_everything(seed + distributed.rank)
+            val_part = distributed.wrap_loader(val_loader, shuffle=False) if val_loader else None
             loop = Loop(
-                self, model, wrapped, distributed.wrap_loader(train_loader, shuffle=True), epochs=epochs,
-                distributed=distributed, callbacks=callbacks, policy=policy,
+                self, model, wrapped, distributed.wrap_loader(train_loader, shuffle=True), val_part, epochs=epochs,
+                distributed=distributed, callbacks=callbacks, policy=policy, about_model=about_model,
                 checkpoint_dir=None if checkpoint_dir is None else Path(checkpoint_dir),
             )  # fmt: skip
-            if resume_from is not None:
+            if resume_from is None:
+                loop.start_afresh()
+            else:
                 loop.resume(resume_from)
-            val_loader = distributed.wrap_loader(val_loader, shuffle=False) if val_loader else None
-            self._run(loop, val_loader, tracker if tracker and distributed.is_main_process else NullTracker())
-        self._fitted, self._average = weakref.ref(model), loop.ema
+            # A tracker that fails is named once and set aside.
+            guarded = CompositeTracker([tracker]) if tracker and distributed.is_main_process else NullTracker()
+            self._run(loop, val_part, guarded)
+        self._fitted, self._average = weakref.ref(model), loop.ema.state_dict()
         return loop.progress.history
 
-    def _run(self, loop: Loop, val_loader: Loader | None, tracker: BaseTracker) -> None:
+    def _run(self, loop: Loop, val_loader: RankLoader | None, tracker: BaseTracker) -> None:
         """Go through the epochs that are left."""
         tracker.log_config(self.describe())
         loop.callbacks.on_fit_begin(loop)
@@ -185,9 +197,9 @@ class FinetuneStrategy(ABC):
     @final
     def apply_ema(self, model: MolfunStructureModel) -> bool:
         """Overwrite the weights of the model fitted last by their average; False where EMA was off or it is another."""
-        if self._fitted() is not model or not self._average.is_active:
+        if self._fitted() is not model or not self._average:
             return False
-        self._average.copy_to_model()
+        put_average(model, self._average)
         return True
 
     @final

@@ -14,7 +14,9 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import shutil
+from collections.abc import Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from importlib import metadata
@@ -24,6 +26,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
+from torch.distributed.tensor import DTensor
 
 from molfun.errors import RunError
 from molfun.models.lora import lora_keys, read_lora, write_lora
@@ -31,7 +34,9 @@ from molfun.models.structure import MolfunStructureModel
 from molfun.training.snapshot import (
     Snapshot,
     Weights,
+    check_model,
     check_settings,
+    describe_model,
     kept_tensors,
     load_tensors,
     restore_training,
@@ -45,6 +50,11 @@ WEIGHTS, STATE, MANIFEST, LORA = "weights.safetensors", "training.pt", "manifest
 BEST, LAST, PREVIOUS = "best", "last", "previous"
 # Of two checkpoints of the same step, the one that is nearer to what comes next.
 _PREFERENCE = {LAST: 3, BEST: 1, PREVIOUS: 0}
+_NAMES = re.compile(rf"{BEST}|{LAST}|{PREVIOUS}|epoch_\d+")
+
+
+class NewerFormatError(RunError):
+    """A checkpoint that a newer Molfun wrote: whole, but not to be read here."""
 
 
 def write_checkpoint(snapshot: Snapshot, folder: Path, *, weights: Weights) -> Path:
@@ -117,6 +127,10 @@ def remove(folder: Path) -> None:
 
 def tidy_up(checkpoint_dir: Path) -> None:
     """Undo what a killed process left half done: unfinished folders go, one that was moved aside comes back."""
+    for path in checkpoint_dir.glob(".*.writing"):
+        place = checkpoint_dir / path.name[1:].removesuffix(".writing")
+        if not place.exists() and _is_whole(path):
+            path.rename(place)
     for path in [*checkpoint_dir.glob(".*.writing"), *checkpoint_dir.glob(".*.trash")]:
         shutil.rmtree(path, ignore_errors=True)
     for path in checkpoint_dir.glob(".*.older"):
@@ -127,23 +141,62 @@ def tidy_up(checkpoint_dir: Path) -> None:
             path.rename(place)
 
 
-def newest_checkpoint(checkpoint_dir: Path) -> tuple[Path | None, list[str]]:
-    """Return the whole checkpoint that is furthest on, and one sentence for each newer one that is damaged."""
-    damaged: list[str] = []
+def newest_checkpoint(checkpoint_dir: Path) -> tuple[Path | None, dict[str, str]]:
+    """Return the whole checkpoint that is furthest on, and {name: problem} of those that are further, but damaged.
+
+    Returns:
+        (None, {}) where there is no checkpoint at all.
+
+    Raises:
+        RunError: There are some, but none can be used; or a newer Molfun wrote one of them.
+    """
+    damaged: dict[str, str] = {}
     for folder in sorted(_checkpoints(checkpoint_dir), key=_position, reverse=True):
         try:
             read_manifest(folder)
+        except NewerFormatError:
+            raise
         except RunError as error:
-            damaged.append(str(error))
+            damaged[folder.name] = str(error)
             continue
         return folder, damaged
-    return None, damaged
+    if damaged:
+        raise RunError(
+            f"None of the checkpoints in {checkpoint_dir} can be used: {' '.join(damaged.values())} Move them away to "
+            "start afresh."
+        )
+    return None, {}
+
+
+def set_aside(checkpoint_dir: Path, *, later_than: int, damaged: Sequence[str] = ()) -> Path | None:
+    """Move checkpoints that are further on than a step, and damaged ones, into a folder; return it, None if none.
+
+    They belong to an earlier fit, or to a branch that was left, and must not be taken for this one's later.
+    """
+    found = _checkpoints(checkpoint_dir)
+    moved = [path for path in found if path.name in damaged or _position(path)[0] > later_than]
+    if not moved:
+        return None
+    numbers = [int(path.name.rpartition("-")[2]) for path in checkpoint_dir.glob("replaced-[0-9]*")]
+    place = checkpoint_dir / f"replaced-{max(numbers, default=0) + 1}"
+    place.mkdir()
+    for path in moved:
+        path.rename(place / path.name)
+    return place
+
+
+def _is_whole(folder: Path) -> bool:
+    try:
+        read_manifest(folder)
+    except RunError:
+        return False
+    return True
 
 
 def _checkpoints(checkpoint_dir: Path) -> list[Path]:
     if not checkpoint_dir.is_dir():
         return []
-    return [path for path in checkpoint_dir.iterdir() if path.is_dir() and not path.name.startswith(".")]
+    return [path for path in checkpoint_dir.iterdir() if path.is_dir() and _NAMES.fullmatch(path.name)]
 
 
 def _position(folder: Path) -> tuple[float, int, int]:
@@ -168,7 +221,7 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     except (OSError, ValueError, KeyError, TypeError):
         raise RunError(f"{folder} is no checkpoint: it has no readable {MANIFEST}.") from None
     if written_as > FORMAT:
-        raise RunError(
+        raise NewerFormatError(
             f"{folder} is in format {written_as}, this version of Molfun reads up to {FORMAT}; update Molfun."
         )
     for name, expected in files.items():
@@ -185,7 +238,10 @@ def load_weights(model: MolfunStructureModel, folder: Path) -> dict[str, Any]:
         RunError: The folder is no checkpoint, is damaged, or does not fit the model.
     """
     manifest = read_manifest(folder)
-    load_tensors(model, _read_weights(model, folder), place=str(folder))
+    weights = _read_weights(model, folder)
+    if not any(isinstance(p, DTensor) for p in model.parameters()):
+        check_model(describe_model(model), manifest, str(folder))
+    load_tensors(model, weights, place=str(folder))
     return manifest
 
 
@@ -219,9 +275,11 @@ def restore(loop: Loop, folder: Path) -> None:
         )
     check_settings(loop, manifest, folder.name)
     weights = _read_weights(loop.model, folder)
+    check_model(loop.about_model, manifest, str(folder))
     other_path = folder / _other_name(manifest["weights"])
     other = load_file(other_path) if other_path.exists() else {}
     state = torch.load(folder / STATE, map_location="cpu", weights_only=True)
+    loop.progress.check_steps(state["progress"])
     # Of the two sets, the average goes through the model into the EMA, then the raw weights take its place.
     average_first = [other, weights] if manifest["weights"] == "raw" else [weights, other]
     load_tensors(loop.model, average_first[0], place=str(folder))

@@ -22,9 +22,10 @@ from torch.distributed.tensor import DTensor
 from torch.nn.parallel import DistributedDataParallel
 from typing_extensions import override
 
-from molfun.errors import SettingError
+from molfun.errors import RunError, SettingError
 from molfun.models.structure import MolfunStructureModel
 from molfun.training.loaders import RankLoader
+from molfun.types import Loader
 
 # Running statistics stay as each process computed them; torch 2.13 renamed the switch.
 _HAS_NEW_NAME = "forward_sync_buffers" in inspect.signature(DistributedDataParallel.__init__).parameters
@@ -67,14 +68,17 @@ class BaseDistributedStrategy(ABC):
         """Place a prepared model and return the module whose forward and backward synchronise gradients."""
         return model.to(self.device)
 
-    def wrap_loader(self, loader: Any, *, shuffle: bool) -> Any:
+    def wrap_loader(self, loader: Loader, *, shuffle: bool) -> RankLoader:
         """Return a loader that gives this process its share of the batches.
 
         Args:
             loader: As for a single process, with the batch size of one process.
-            shuffle: Whether the order of rows is random.
+            shuffle: Whether the order of rows may be random.
+
+        Raises:
+            DataError: The loader shares its rows out already.
         """
-        return loader
+        return RankLoader(loader, rank=self.rank, world_size=self.world_size)
 
     def no_sync(self, wrapped: nn.Module) -> AbstractContextManager[object]:
         """Return a context in which gradients are only summed up locally: all batches of a window but the last."""
@@ -176,10 +180,10 @@ class DDPStrategy(BaseDistributedStrategy):
     @override
     def setup(self) -> None:
         self._depth += 1
-        if dist.is_initialized():
-            return
         if self.device.type == "cuda":
             torch.cuda.set_device(self.device)
+        if dist.is_initialized():
+            return
         dist.init_process_group(self.backend, timeout=self.timeout)
         self._owns_group = True
 
@@ -187,10 +191,6 @@ class DDPStrategy(BaseDistributedStrategy):
     def wrap_model(self, model: MolfunStructureModel) -> nn.Module:
         # Adapters keep out of training what never enters the loss, so no parameter is waited for in vain.
         return DistributedDataParallel(model.to(self.device), gradient_as_bucket_view=True, **_LEAVE_BUFFERS)
-
-    @override
-    def wrap_loader(self, loader: Any, *, shuffle: bool) -> Any:
-        return RankLoader(loader, rank=self.rank, world_size=self.world_size, shared_seed=self._shared_seed)
 
     @override
     def no_sync(self, wrapped: nn.Module) -> AbstractContextManager[object]:
@@ -229,9 +229,6 @@ class DDPStrategy(BaseDistributedStrategy):
             dist.destroy_process_group()
         self._owns_group = False
 
-    def _shared_seed(self) -> int:
-        return int(self.collect(int(torch.randint(2**31, ())))[0])
-
 
 class FSDPStrategy(DDPStrategy):
     """Parameters, gradients and optimiser state shared out over the processes (FSDP2), for models beyond one card.
@@ -242,6 +239,8 @@ class FSDPStrategy(DDPStrategy):
 
     @override
     def wrap_model(self, model: MolfunStructureModel) -> nn.Module:
+        if isinstance(model, FSDPModule):
+            raise RunError("The model is shared out by an earlier fit; build a new one and load a checkpoint into it.")
         mesh = init_device_mesh(self.device.type, (self.world_size,))
         for module in [*model.adapter.get_trunk_blocks(), model]:
             self._take_from_main(module)

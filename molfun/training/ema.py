@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 
 import torch
@@ -54,12 +54,6 @@ class EMA:
             self._swap()
 
     @torch.no_grad()
-    def copy_to_model(self) -> None:
-        """Overwrite the live weights with the average."""
-        for name, parameter in self._live.items():
-            own_part(parameter.detach()).copy_(own_part(self.shadow[name]))
-
-    @torch.no_grad()
     def copy_from_model(self) -> None:
         """Overwrite the average with the live weights."""
         for name, parameter in self._live.items():
@@ -93,12 +87,17 @@ class NullEMA:
         """Leave the live weights in place."""
         yield
 
-    def copy_to_model(self) -> None:
-        """Do nothing: the live weights are the only ones."""
-
     def copy_from_model(self) -> None:
         """Do nothing: there is no average."""
 
     def state_dict(self) -> dict[str, Tensor]:
         """Return nothing to save."""
         return {}
+
+
+@torch.no_grad()
+def put_average(model: nn.Module, average: Mapping[str, Tensor]) -> None:
+    """Overwrite weights of a model by their average, given by parameter name."""
+    parameters = dict(model.named_parameters())
+    for name, tensor in average.items():
+        own_part(parameters[name].detach()).copy_(own_part(tensor))

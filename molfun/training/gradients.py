@@ -35,13 +35,22 @@ def set_training_mode(model: nn.Module) -> None:
 
     A module without parameters of its own, such as dropout, follows the module that holds it.
     """
-    model.train(True)
-    _set_mode(model, parent_trains=True)
+    training = modules_in_training(model)
+    for module in model.modules():
+        module.training = module in training
 
 
-def _set_mode(module: nn.Module, *, parent_trains: bool) -> None:
+def modules_in_training(model: nn.Module) -> set[nn.Module]:
+    """Return the modules that `set_training_mode` puts into training mode: only their statistics may change."""
+    found: set[nn.Module] = set()
+    _collect_training(model, True, found)
+    return found
+
+
+def _collect_training(module: nn.Module, parent_trains: bool, found: set[nn.Module]) -> None:
     parameters = list(module.parameters())
     trains = any(p.requires_grad for p in parameters) if parameters else parent_trains
-    module.training = trains
+    if trains:
+        found.add(module)
     for child in module.children():
-        _set_mode(child, parent_trains=trains)
+        _collect_training(child, trains, found)

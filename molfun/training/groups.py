@@ -7,6 +7,8 @@ from typing import Any
 
 from torch import nn
 
+from molfun.errors import ModelError
+
 ParamGroup = dict[str, Any]
 
 
@@ -19,7 +21,7 @@ def optimizer_groups(groups: Sequence[ParamGroup], model: nn.Module, weight_deca
         weight_decay: For everything else.
 
     Raises:
-        AssertionError: The groups leave a trained parameter out, or name one twice.
+        ModelError: The groups leave a trained parameter out, or name one twice.
     """
     kept = _undecayed(model)
     split: list[ParamGroup] = []
@@ -31,8 +33,14 @@ def optimizer_groups(groups: Sequence[ParamGroup], model: nn.Module, weight_deca
                 split.append({"name": group["name"], "lr": group["lr"], "params": chosen, "weight_decay": decay})
     listed = [id(p) for group in split for p in group["params"]]
     wanted = {id(p) for p in model.parameters() if p.requires_grad}
-    assert len(listed) == len(set(listed)), "param_groups names a parameter twice"
-    assert set(listed) == wanted, "param_groups leaves out a parameter that trains"
+    if len(listed) != len(set(listed)):
+        raise ModelError("The strategy's param_groups should name every parameter once, but names one twice; mend it.")
+    left = [name for name, p in model.named_parameters() if id(p) in wanted.difference(listed)]
+    if left:
+        raise ModelError(
+            f"The strategy's param_groups should hold every parameter that trains, but leaves out {len(left)} "
+            f"({', '.join(left[:5])}); add them to a group, or freeze them in _setup_impl."
+        )
     return split
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from itertools import islice
 from pathlib import Path
@@ -26,8 +26,9 @@ from molfun.training.distributed import BaseDistributedStrategy
 from molfun.training.ema import EMA, NullEMA
 from molfun.training.gradients import set_training_mode
 from molfun.training.groups import optimizer_groups
+from molfun.training.loaders import RankLoader
 from molfun.training.progress import Progress
-from molfun.training.randomness import generators_of, random_state, set_random_state
+from molfun.training.randomness import random_state, set_random_state
 from molfun.training.saving import CheckpointWriter, NullWriter, Saved, SavePolicy
 from molfun.training.schedules import build_scheduler
 from molfun.training.snapshot import Weights, take_snapshot
@@ -41,7 +42,6 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 AUTO = "auto"
-STOPPED_ELSEWHERE = "another process asked to stop"
 
 
 class Loop:
@@ -52,11 +52,13 @@ class Loop:
         model: Prepared by the strategy, on its device.
         wrapped: The module whose forward and backward synchronise gradients; the model itself on one process.
         train_loader: This process's share of the training rows.
+        val_loader: Its share of the validation rows; None is no validation.
         epochs: Passes over the training rows.
         distributed: How the run is spread.
         callbacks: Hooks.
         checkpoint_dir: Where checkpoints go; None keeps none.
         policy: When they are written.
+        about_model: What a checkpoint must find again (`describe_model`); {} where nothing is written or read.
 
     Raises:
         DataError: There is no training batch.
@@ -64,9 +66,10 @@ class Loop:
     """
 
     def __init__(
-        self, strategy: FinetuneStrategy, model: MolfunStructureModel, wrapped: nn.Module, train_loader: Loader, *,
-        epochs: int, distributed: BaseDistributedStrategy, callbacks: Sequence[Callback], checkpoint_dir: Path | None,
-        policy: SavePolicy,
+        self, strategy: FinetuneStrategy, model: MolfunStructureModel, wrapped: nn.Module, train_loader: RankLoader,
+        val_loader: RankLoader | None = None, *, epochs: int, distributed: BaseDistributedStrategy,
+        callbacks: Sequence[Callback], checkpoint_dir: Path | None, policy: SavePolicy,
+        about_model: Mapping[str, Any] | None = None,
     ) -> None:  # fmt: skip
         if len(train_loader) < 1:
             raise DataError("There is no training row; give the training part of the split at least one.")
@@ -74,6 +77,13 @@ class Loop:
         check_monitor(settings.monitor, model.task)
         self.strategy, self.settings, self.model, self.wrapped = strategy, settings, model, wrapped
         self.train_loader, self.distributed, self.policy = train_loader, distributed, policy
+        self.generators = train_loader.generators + (val_loader.generators if val_loader else [])
+        self.about_model = dict(about_model or {})
+        a_batch = train_loader.rows_a_batch
+        a_step = None if a_batch is None else a_batch * settings.accumulation_steps
+        self.rows = {"an_epoch": train_loader.num_rows, "a_step": a_step}
+        # Decides, with the epoch, the order of the rows where their sampler draws from the global random numbers.
+        self.order_seed = int(distributed.collect(int(torch.randint(2**31, ())))[0])
         self.callbacks, self.checkpoint_dir = CallbackList(callbacks), checkpoint_dir
         self.progress = Progress(epochs, math.ceil(len(train_loader) / settings.accumulation_steps))
         self.min_items = find_loss(settings.loss_fn).min_items
@@ -107,7 +117,7 @@ class Loop:
 
     @property
     def position(self) -> float:
-        """Epochs that are trained, with the share of the one under way."""
+        """Epochs that are trained once the step under way is, with the share of the one it belongs to."""
         return (self.progress.step + 1) / self.progress.steps_per_epoch
 
     def request_stop(self, reason: str) -> None:
@@ -133,10 +143,8 @@ class Loop:
     def _windows_left(self) -> Iterator[list[Batch]]:
         """Yield the accumulation windows that are not trained yet, in the order that an unbroken epoch has them."""
         done, loader = self.progress.steps_done_in_epoch, self.train_loader
-        reorder = getattr(getattr(loader, "sampler", None), "set_epoch", None)
-        if reorder is not None:
-            reorder(self.progress.epoch)
-        generators, here = generators_of(loader), random_state()
+        loader.begin_epoch(self.order_seed, self.progress.epoch)
+        generators, here = loader.generators, random_state()
         if done and self.epoch_start:
             # The order was drawn when the epoch began, so it is drawn again from there.
             set_random_state(self.epoch_start["random"])
@@ -156,17 +164,31 @@ class Loop:
         is_due = self.distributed.is_main_process and self.policy.is_due(self.progress.step)
         stops, saves = self.distributed.total(float(bool(self.progress.stop_reason)), float(is_due))
         if stops:
-            self.request_stop(STOPPED_ELSEWHERE)
+            self._share_stop()
         if saves and not stops:
             self.save([(LAST, "raw")])
         self._report_saves(self.writer.poll())
 
+    def _share_stop(self) -> None:
+        """Give every process the reason of the first one that wants to stop."""
+        reasons = self.distributed.collect(self.progress.stop_reason)
+        self.progress.stop_reason = next(reason for reason in reasons if reason)
+
+    def settled_checkpoint(self) -> str:
+        """Return the newest checkpoint in words, once all that were handed over are on disk; "" where there is none."""
+        with suppress(RunError):
+            self._report_saves(self.writer.close())
+        return self.writer.last_good
+
     def validate(self, loader: Loader) -> dict[str, float]:
         """Score the validation rows under the averaged weights, and under the raw ones on request."""
+        before = random_state()
         with self.ema.applied():
             metrics = validate(self, loader)
         if self.ema.is_active and self.settings.validate_raw:
             metrics["val_loss_raw"] = validate(self, loader)["val_loss"]
+        # A loader draws a random number at every pass; looking must not change what is trained.
+        set_random_state(before)
         return metrics
 
     def finish_epoch(self, row: dict[str, float], tracker: BaseTracker) -> None:
@@ -181,7 +203,7 @@ class Loop:
         tracker.log_metrics(row, step=progress.epoch)
         self.callbacks.on_epoch_end(self, row)
         if self.distributed.total(float(bool(progress.stop_reason)))[0]:
-            self.request_stop(STOPPED_ELSEWHERE)
+            self._share_stop()
         self._save_epoch()
 
     def _save_epoch(self) -> None:
@@ -240,12 +262,15 @@ class Loop:
             RunError: The folder is no checkpoint, is damaged, or belongs to other data, another model or settings.
         """
         folder, damaged = self._find(resume_from)
-        for sentence in damaged:
+        for sentence in damaged.values():
             logger.warning("%s", sentence)
         if folder is None:
             return
         checkpoint.restore(self, folder)
         self.resumed_from = folder.name
+        is_own = folder.parent == self.checkpoint_dir
+        self._set_aside(later_than=self.progress.step if is_own else -1, damaged=list(damaged))
+        self.writer.last_good = f"{folder.name} (step {self.progress.step})"
         if folder.parent == self.checkpoint_dir and folder.name == LAST:
             self._saved_at = (self.progress.epoch, self.progress.step)
         elif not self.progress.steps_done_in_epoch:
@@ -254,18 +279,37 @@ class Loop:
         instead = " instead of a newer one that is damaged" if damaged else ""
         logger.info("Resumed from %s%s: step %d is done.", folder.name, instead, self.progress.step)
 
-    def _find(self, resume_from: Path | str) -> tuple[Path | None, list[str]]:
+    def _find(self, resume_from: Path | str) -> tuple[Path | None, dict[str, str]]:
         """Let the main process choose the checkpoint; the others may see a slower disk."""
         if resume_from != AUTO:
-            return Path(resume_from), []
+            self.distributed.barrier()
+            return Path(resume_from), {}
         if self.checkpoint_dir is None:
             raise RunError("resume_from='auto' looks in checkpoint_dir, which is not given; give one of the two.")
-        found: tuple[Path | None, list[str]] = (None, [])
+        found: tuple[Path | None, dict[str, str]] = (None, {})
+        problem = None
         if self.distributed.is_main_process:
             checkpoint.tidy_up(self.checkpoint_dir)
-            found = checkpoint.newest_checkpoint(self.checkpoint_dir)
-        chosen: tuple[Path | None, list[str]] = self.distributed.collect(found)[0]
-        return chosen
+            try:
+                found = checkpoint.newest_checkpoint(self.checkpoint_dir)
+            except RunError as error:
+                problem = str(error)
+        chosen, problem = self.distributed.collect((found, problem))[0]
+        if problem:
+            raise RunError(problem)
+        return chosen[0], chosen[1]
+
+    def start_afresh(self) -> None:
+        """Put the checkpoints of an earlier fit out of the way: a later "auto" must not take them for this one's."""
+        self._set_aside(later_than=-1)
+
+    def _set_aside(self, *, later_than: int, damaged: Sequence[str] = ()) -> None:
+        if self.checkpoint_dir is None or not self.distributed.is_main_process:
+            return
+        checkpoint.tidy_up(self.checkpoint_dir)
+        place = checkpoint.set_aside(self.checkpoint_dir, later_than=later_than, damaged=damaged)
+        if place is not None:
+            logger.warning("Checkpoints of another fit, or damaged ones, were moved to %s.", place)
 
     def _class_weights(self) -> torch.Tensor | None:
         """Return balanced class weights, counted over the training targets of all processes, or None."""
@@ -277,8 +321,10 @@ class Loop:
         counted = torch.cat([targets[mask] for targets, mask in batches if targets is not None]).long()
         counts = torch.bincount(counted, minlength=getattr(self.model.head, "num_outputs", 1))
         longest = max(self.distributed.collect(len(counts)))
-        counts = torch.nn.functional.pad(counts, (0, longest - len(counts)))
-        return balanced_weights(self.distributed.reduce(counts)).to(self.distributed.device)
+        counts = self.distributed.reduce(torch.nn.functional.pad(counts, (0, longest - len(counts))))
+        # A class that training lacks counts once in validation; at 0, its rows would look perfect.
+        weights = torch.where(counts > 0, balanced_weights(counts), 1.0)
+        return weights.to(self.distributed.device)
 
 
 def _windows(loader: Loader, size: int) -> Iterator[list[Batch]]:

@@ -60,7 +60,7 @@ class Progress:
     def add_step(self, loss: float, items: int, seconds: float) -> None:
         """Count one optimiser step with its mean loss over `items`."""
         self.step += 1
-        self.loss_sum += loss * items
+        self.loss_sum += loss * items if items else 0.0
         self.num_items += items
         self.seconds += seconds
 
@@ -111,12 +111,7 @@ class Progress:
         Raises:
             RunError: The steps of an epoch are others than they were.
         """
-        if saved["steps_per_epoch"] != self.steps_per_epoch:
-            raise RunError(
-                f"The checkpoint was written with {saved['steps_per_epoch']} steps an epoch, this run has "
-                f"{self.steps_per_epoch}; resume with the same rows, and with batch size x accumulation x processes as "
-                "they were."
-            )
+        self.check_steps(saved)
         was_extended = self.epochs > saved["epochs"]
         for name in {f.name for f in fields(self)} - {"epochs", "stop_reason"}:
             setattr(self, name, saved[name])
@@ -125,6 +120,19 @@ class Progress:
             self.epochs_without_improvement = 0
         elif patience and self.epochs_without_improvement >= patience:
             self.stop_reason = saved["stop_reason"]
+
+    def check_steps(self, saved: Mapping[str, Any]) -> None:
+        """Hold that an epoch has as many steps as it had.
+
+        Raises:
+            RunError: It has not.
+        """
+        if saved["steps_per_epoch"] != self.steps_per_epoch:
+            raise RunError(
+                f"The checkpoint was written with {saved['steps_per_epoch']} steps an epoch, this run has "
+                f"{self.steps_per_epoch}; resume with the same rows, and with batch size x accumulation x processes as "
+                "they were."
+            )
 
     @classmethod
     def blank(cls) -> Self:

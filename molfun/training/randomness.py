@@ -56,10 +56,3 @@ def set_random_state(state: dict[str, Any]) -> None:
     torch.set_rng_state(state["torch"])
     if torch.cuda.is_available() and len(state["cuda"]) == torch.cuda.device_count():
         torch.cuda.set_rng_state_all(state["cuda"])
-
-
-def generators_of(loader: Any) -> list[torch.Generator]:
-    """Return the random generators that a loader and its sampler draw from, beside the global one."""
-    places = [loader, getattr(loader, "sampler", None), getattr(loader, "batch_sampler", None)]
-    found = [getattr(place, "generator", None) for place in places]
-    return [generator for generator in found if isinstance(generator, torch.Generator)]

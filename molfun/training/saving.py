@@ -101,16 +101,22 @@ class CheckpointWriter:
     def put(self, snapshot: Snapshot, names: Iterable[tuple[str, Weights]]) -> None:
         """Hand over a snapshot to be written under each of `names`; returns at once."""
         with self._changed:
-            # What could not be written gets its next chance, unless something newer of that name is here.
-            self._waiting = {**self._failed, **self._waiting}
-            self._failed = {}
+            self._retry()
             for name, weights in names:
                 self._waiting.pop(name, None)
                 self._waiting[name] = (snapshot, weights)
-            if self._thread is None:
-                self._thread = Thread(target=self._work, name="checkpoint-writer", daemon=True)
-                self._thread.start()
-            self._changed.notify_all()
+            self._begin()
+
+    def _retry(self) -> None:
+        """Give what could not be written its next chance, unless something newer of that name waits."""
+        self._waiting = {**self._failed, **self._waiting}
+        self._failed = {}
+
+    def _begin(self) -> None:
+        if self._thread is None and self._waiting:
+            self._thread = Thread(target=self._work, name="checkpoint-writer", daemon=True)
+            self._thread.start()
+        self._changed.notify_all()
 
     def poll(self) -> list[Saved]:
         """Return what was written, or failed, since the last call."""
@@ -124,12 +130,10 @@ class CheckpointWriter:
         Raises:
             RunError: The final state could not be written.
         """
-        if self._failed:
-            snapshot, weights = next(iter(self._failed.values()))
-            self.put(snapshot, [(next(iter(self._failed)), weights)])
         with self._changed:
+            self._retry()
             self._is_closing = True
-            self._changed.notify_all()
+            self._begin()
         if self._thread is not None:
             self._thread.join()
             self._thread = None
@@ -150,8 +154,10 @@ class CheckpointWriter:
                 if not self._waiting:
                     return
                 name = next(iter(self._waiting))
-                snapshot, weights = self._waiting.pop(name)
-            self._write(name, snapshot, weights)
+                job = self._waiting.pop(name)
+            self._write(name, *job)
+            # A name that lives on while the thread waits would keep the whole copy in memory.
+            del job
 
     def _write(self, name: str, snapshot: Snapshot, weights: Weights) -> None:
         path, step, problem = self.folder / name, int(snapshot.about["step"]), ""
@@ -163,10 +169,11 @@ class CheckpointWriter:
             logger.exception("Checkpoint %s could not be written.", name)
         with self._changed:
             self._done.append(Saved(name, path, step, problem))
-            if problem:
-                self._failed.setdefault(name, (snapshot, weights))
-            else:
+            if not problem:
+                self._failed.pop(name, None)
                 self.last_good = f"{name} (step {step})"
+            elif name not in self._waiting:
+                self._failed[name] = (snapshot, weights)
 
     def _retain(self) -> None:
         kept = {int(m[1]): path for path in self.folder.iterdir() if (m := _KEPT_EPOCH.fullmatch(path.name))}

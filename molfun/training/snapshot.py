@@ -5,6 +5,8 @@ Knows nothing of files: `molfun.training.checkpoint` writes and reads them.
 
 from __future__ import annotations
 
+import hashlib
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
@@ -16,6 +18,7 @@ from torch.optim import Optimizer
 from molfun.errors import RunError
 from molfun.models.lora import lora_keys
 from molfun.models.structure import MolfunStructureModel
+from molfun.training.gradients import modules_in_training
 from molfun.training.randomness import random_state, set_random_state
 from molfun.training.schedules import go_to_step
 from molfun.training.sharding import own_part, share_like, whole
@@ -23,9 +26,12 @@ from molfun.training.sharding import own_part, share_like, whole
 if TYPE_CHECKING:
     from molfun.training.loop import Loop
 
+logger = logging.getLogger(__name__)
+
 Weights = Literal["raw", "ema"]
 # Settings that say when to look and when to stop, not what a step computes: a resumed fit may have others.
-FREE_SETTINGS = frozenset({"early_stopping_patience", "early_stopping_min_delta", "validate_raw"})
+# Accumulation is compared as rows a step, which may be made up in another way.
+FREE_SETTINGS = frozenset({"early_stopping_patience", "early_stopping_min_delta", "validate_raw", "accumulation_steps"})
 
 
 @dataclass(frozen=True)
@@ -61,25 +67,29 @@ class Snapshot:
 
 def take_snapshot(loop: Loop) -> Snapshot:
     """Copy what a fit holds. Every process must call it at the same step; what the main one gets is complete."""
+    is_main = loop.distributed.is_main_process
     keys = {id(p): key for key, p in lora_keys(loop.model.adapter).items()} if loop.model.lora_config else {}
     names = {name: keys[id(p)] for name, p in loop.model.named_parameters() if id(p) in keys}
     return Snapshot(
-        raw={name: _copy(tensor) for name, tensor in kept_tensors(loop.model).items()},
-        average={name: _copy(tensor) for name, tensor in loop.ema.state_dict().items()},
+        raw={name: _copy(tensor, is_main) for name, tensor in kept_tensors(loop.model).items()},
+        average={name: _copy(tensor, is_main) for name, tensor in loop.ema.state_dict().items()},
         lora_keys=names,
         lora_config=loop.model.lora_config,
         training={
-            "optimizer": _copy_nested(loop.optimizer.state_dict()),
+            "optimizer": _copy_nested(loop.optimizer.state_dict(), is_main),
             "scheduled_steps": loop.scheduler.last_epoch,
             "scaler": loop.precision.scaler.state_dict(),
             "ema_updates": loop.ema.num_updates,
             "progress": loop.progress.state_dict(),
             "random": loop.distributed.collect(random_state()),
             "epoch_start": loop.distributed.collect(loop.epoch_start),
+            "generators": [generator.get_state() for generator in loop.generators],
+            "order_seed": loop.order_seed,
         },
         about={
             "epoch": loop.progress.epoch, "step": loop.progress.step, "epochs": loop.progress.epochs,
-            "strategy": loop.strategy.describe(), "num_processes": loop.distributed.world_size,
+            "strategy": loop.strategy.describe(), "model": loop.about_model, "rows": loop.rows,
+            "precision": str(loop.precision.dtype), "num_processes": loop.distributed.world_size,
         },
     )  # fmt: skip
 
@@ -91,16 +101,12 @@ def kept_tensors(model: MolfunStructureModel) -> dict[str, Tensor]:
     """
     kept: dict[str, Tensor] = {n: p for n, p in model.named_parameters() if p.requires_grad or n.startswith("head.")}
     persistent = model.state_dict(keep_vars=True)
-    changing = [""] + [name for name, module in model.named_modules() if name and _trains(module)]
+    training = modules_in_training(model)
     for name, buffer in model.named_buffers():
-        owner = name.rpartition(".")[0]
-        if name in persistent and (owner in changing or name.startswith("head.")):
+        owner = model.get_submodule(name.rpartition(".")[0])
+        if name in persistent and (owner in training or name.startswith("head.")):
             kept[name] = buffer
     return kept
-
-
-def _trains(module: nn.Module) -> bool:
-    return any(p.requires_grad for p in module.parameters())
 
 
 def check_settings(loop: Loop, about: Mapping[str, Any], name: str) -> None:
@@ -117,6 +123,70 @@ def check_settings(loop: Loop, about: Mapping[str, Any], name: str) -> None:
             f"The checkpoint {name} was written with other settings: {listed}. Resume with the same settings, or start "
             "a new run with these."
         )
+    rows = about.get("rows") or loop.rows
+    if rows != loop.rows:
+        raise RunError(
+            f"The checkpoint {name} was written with {_rows_in_words(rows)}, this run has {_rows_in_words(loop.rows)}; "
+            "resume with the same rows, and with batch size x accumulation x processes as they were."
+        )
+    if about.get("precision") not in (None, str(loop.precision.dtype)):
+        logger.warning(
+            "The checkpoint %s was computed in %s, this machine computes in %s: close, not equal.",
+            name, about["precision"], loop.precision.dtype,
+        )  # fmt: skip
+
+
+def _rows_in_words(rows: Mapping[str, Any]) -> str:
+    return f"{rows['an_epoch'] or '?'} rows an epoch and {rows['a_step'] or '?'} rows a step"
+
+
+def describe_model(model: MolfunStructureModel) -> dict[str, Any]:
+    """Return what a checkpoint must find again, as plain values: backbone, task, outputs, and the frozen weights.
+
+    Args:
+        model: Prepared by a strategy, and not shared out over processes.
+    """
+    return {
+        "backbone": model.adapter.card.name, "task": model.task, "head": type(model.head).__name__,
+        "num_outputs": getattr(model.head, "num_outputs", None), "frozen_weights": _fingerprint(model),
+    }  # fmt: skip
+
+
+def check_model(found: Mapping[str, Any], about: Mapping[str, Any], place: str) -> None:
+    """Hold that a model is the one that a checkpoint was written of.
+
+    Raises:
+        RunError: Something differs; each difference is named.
+    """
+    saved = about.get("model") or {}
+    odd = [key for key in saved if key in found and saved[key] != found[key]]
+    if odd == ["frozen_weights"]:
+        raise RunError(
+            f"{place} was trained on another frozen trunk than this one: the weights differ. Build the model with the "
+            "weights that it was trained with."
+        )
+    if odd:
+        listed = ", ".join(f"{key} is {saved[key]!r} there and {found[key]!r} here" for key in odd)
+        raise RunError(f"{place} does not fit this model: {listed}; build the model that it was trained with.")
+
+
+def _fingerprint(model: MolfunStructureModel) -> str:
+    """Return a hash of the frozen weights that the loss sees.
+
+    Each tensor goes in as the sum of its bits read as integers, which is exact in any order and on any device.
+    """
+    unused = {id(p) for module in model.adapter.get_excluded_modules() for p in module.parameters()}
+    sums = [
+        f"{name} {_bits(p).sum(dtype=torch.int64).item()}"
+        for name, p in model.adapter.named_parameters()
+        if not p.requires_grad and id(p) not in unused
+    ]
+    return hashlib.sha256("\n".join(sums).encode()).hexdigest()[:16]
+
+
+def _bits(tensor: Tensor) -> Tensor:
+    kinds = {1: torch.int8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
+    return tensor.detach().contiguous().view(kinds[tensor.element_size()])
 
 
 def load_tensors(model: nn.Module, tensors: Mapping[str, Tensor], *, place: str) -> None:
@@ -153,11 +223,16 @@ def restore_training(loop: Loop, state: Mapping[str, Any]) -> None:
     loop.optimizer.load_state_dict(_shared_out(state["optimizer"], loop.optimizer))
     # The curve is drawn by this fit, which may have more epochs; only the number of steps is taken over.
     go_to_step(loop.scheduler, state["scheduled_steps"])
-    loop.precision.scaler.load_state_dict(state["scaler"])
+    if state["scaler"] or not loop.precision.scaler.is_enabled():
+        loop.precision.scaler.load_state_dict(state["scaler"])
     loop.ema.num_updates = state["ema_updates"]
-    rank = loop.distributed.rank
-    if rank < len(state["random"]):
-        loop.epoch_start = state["epoch_start"][rank]
+    loop.order_seed = state["order_seed"]
+    for generator, saved in zip(loop.generators, state["generators"], strict=False):
+        generator.set_state(saved)
+    rank, known = loop.distributed.rank, len(state["random"])
+    # The order of the rows is that of the main process; only dropout is each one's own.
+    loop.epoch_start = state["epoch_start"][rank if rank < known else 0]
+    if rank < known:
         set_random_state(state["random"][rank])
 
 
@@ -175,13 +250,15 @@ def _is_shaped(value: Any, parameter: Tensor) -> bool:
     return isinstance(value, Tensor) and value.shape == parameter.shape
 
 
-def _copy(tensor: Tensor) -> Tensor:
-    return whole(tensor.detach()).to("cpu", copy=True).contiguous()
+def _copy(tensor: Tensor, is_kept: bool) -> Tensor:
+    """Return a copy on the CPU; a process that keeps none still helps to put the tensor together."""
+    full = whole(tensor.detach())
+    return full.to("cpu", copy=True).contiguous() if is_kept else torch.empty(0)
 
 
-def _copy_nested(value: Any) -> Any:
+def _copy_nested(value: Any, is_kept: bool) -> Any:
     if isinstance(value, Tensor):
-        return _copy(value)
+        return _copy(value, is_kept)
     if isinstance(value, dict):
-        return {key: _copy_nested(item) for key, item in value.items()}
-    return type(value)(_copy_nested(item) for item in value) if isinstance(value, list | tuple) else value
+        return {key: _copy_nested(item, is_kept) for key, item in value.items()}
+    return type(value)(_copy_nested(item, is_kept) for item in value) if isinstance(value, list | tuple) else value

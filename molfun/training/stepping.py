@@ -21,6 +21,9 @@ from molfun.types import Batch
 if TYPE_CHECKING:
     from molfun.training.loop import Loop
 
+# The scale of float16's loss starts at 2^16 and is halved at every overflow.
+MOST_SKIPPED = 40
+
 
 def item_losses(loss: Loss, model: MolfunStructureModel, preds: Tensor, targets: Tensor) -> Tensor:
     """Return one loss an item [N], float32; numbers are compared in units of the training targets' spread."""
@@ -39,17 +42,34 @@ class Stepper:
     def __init__(self, loop: Loop) -> None:
         self.loop = loop
         self._is_checked = False
+        self._skipped_in_a_row = 0
 
     def step(self, window: Sequence[Batch]) -> tuple[dict[str, float], int]:
         """Take one step over a window; return its metrics, and the rows or residues that counted on all processes."""
         loop, began = self.loop, time.monotonic()
         lrs = {f"lr/{group['name']}": float(group["lr"]) for group in loop.optimizer.param_groups}
         self._check_size(window)
-        items = int(loop.distributed.total(sum(count_items(batch) for batch in window))[0])
+        items = int(loop.distributed.total(sum(self._count(batch) for batch in window))[0])
         losses = self._backward(window, max(1, items))
         local = float(torch.stack([values.sum() for values in losses]).sum()) / max(1, items)
         loss, tokens = loop.distributed.total(local, sum(batch.num_tokens for batch in window))
         self._require_finite("loss", loss, window, losses)
+        norm = self._move(window, losses) if items else math.nan
+        loop.optimizer.zero_grad(set_to_none=True)
+        seconds = time.monotonic() - began
+        speed = tokens / max(1e-9, seconds)
+        # Without a labelled item there is no loss and nothing to learn.
+        loss = loss if items else math.nan
+        return {"loss": loss, **lrs, "grad_norm": norm, "tokens_per_second": speed, "epoch": loop.position}, items
+
+    def _count(self, batch: Batch) -> int:
+        """Return how many items of a batch count: none where it is too small for a loss that compares them."""
+        items = count_items(batch)
+        return items if items >= self.loop.min_items else 0
+
+    def _move(self, window: Sequence[Batch], losses: Sequence[Tensor]) -> float:
+        """Clip, step, and let schedule and average follow if the step was taken; return the gradient's norm."""
+        loop = self.loop
         loop.precision.scaler.unscale_(loop.optimizer)
         self._check_once()
         norm = clip_gradients(loop.model, loop.settings.grad_clip)
@@ -58,10 +78,13 @@ class Stepper:
         if loop.precision.step(loop.optimizer):
             loop.scheduler.step()
             loop.ema.update()
-        loop.optimizer.zero_grad(set_to_none=True)
-        seconds = time.monotonic() - began
-        speed = tokens / max(1e-9, seconds)
-        return {"loss": loss, **lrs, "grad_norm": norm, "tokens_per_second": speed, "epoch": loop.position}, items
+            self._skipped_in_a_row = 0
+        else:
+            self._skipped_in_a_row += 1
+        if self._skipped_in_a_row >= MOST_SKIPPED:
+            # Halved so often, the loss scale cannot be what makes the gradient overflow.
+            self._require_finite("gradient", math.inf, window, losses)
+        return norm
 
     def _backward(self, window: Sequence[Batch], items: int) -> list[Tensor]:
         """Add up the gradients of a window and return its item losses, detached, one tensor a batch.
@@ -94,8 +117,10 @@ class Stepper:
     def _check_size(self, window: Sequence[Batch]) -> None:
         """Hold, at the first step, that batches are large enough for a loss that compares items with each other."""
         loop = self.loop
+        if self._is_checked or loop.min_items == 1:
+            return
         largest = max(count_items(batch) for batch in window)
-        if not self._is_checked and loop.distributed.total(float(largest >= loop.min_items))[0] == 0:
+        if loop.distributed.total(float(largest >= loop.min_items))[0] == 0:
             raise SettingError(
                 f"The loss {loop.settings.loss_fn!r} compares the rows of a batch and needs at least {loop.min_items} "
                 f"of them, but batches have {largest}; raise the batch size."
@@ -107,10 +132,10 @@ class Stepper:
         loop = self.loop
         guilty = [row for batch, values in zip(window, losses, strict=True) for row in _rows_not_finite(batch, values)]
         every = [int(row) for batch in window for row in batch.row_ids if row >= 0]
-        found = loop.distributed.collect((guilty, every))
-        rows = [row for some, _ in found for row in some] or [row for _, some in found for row in some]
+        found = loop.distributed.collect((guilty, every, loop.settled_checkpoint()))
+        rows = [row for some, _, _ in found for row in some] or [row for _, some, _ in found for row in some]
         listed = ", ".join(map(str, rows[:20])) + (f" and {len(rows) - 20} more" if len(rows) > 20 else "")
-        kept = f" The last good checkpoint is {loop.writer.last_good}." if loop.writer.last_good else ""
+        kept = f" The last good checkpoint is {found[0][2]}." if found[0][2] else ""
         raise ModelError(
             f"The {what} became {value} in step {loop.progress.step + 1} (rows {listed}). Lower the learning rate, add "
             f"warm-up, or look at the targets of these rows.{kept}"

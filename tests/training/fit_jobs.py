@@ -68,11 +68,13 @@ def loader(model: Any, job: dict[str, Any], *, shuffle: bool, num_rows: int) -> 
     }[task]
     if shuffle and "infinite_row" in job:
         targets[job["infinite_row"]] = 1e30  # its square is infinite in float32
+    order = {
+        "sampler": {"sampler": EpochSampler(num_rows, shuffle=shuffle, seed=1)},
+        "global": {"shuffle": shuffle},
+        "own": {"shuffle": shuffle, "generator": torch.Generator().manual_seed(9)},
+    }[job.get("order", "sampler")]
     rows = SequenceRows([sequences], encoder=model.adapter.alphabet, max_residues=99, targets=targets)
-    return DataLoader(
-        rows, batch_size=job["batch"], collate_fn=Collate(model.adapter.alphabet, task),
-        sampler=EpochSampler(num_rows, shuffle=shuffle, seed=1),
-    )  # fmt: skip
+    return DataLoader(rows, batch_size=job["batch"], collate_fn=Collate(model.adapter.alphabet, task), **order)
 
 
 def run_job(job: dict[str, Any]) -> dict[str, Any]:
@@ -84,6 +86,7 @@ def run_job(job: dict[str, Any]) -> dict[str, Any]:
     settings = {
         "lr": 1e-2, "amp": False, "ema_decay": 0.8, "validate_raw": True, "accumulation_steps": 2, "grad_clip": 0.5,
         "loss_fn": job.get("loss", "mse"), "class_weights": job.get("class_weights", "none"),
+        "early_stopping_patience": job.get("patience", 0), "early_stopping_min_delta": job.get("min_delta", 0.0),
         **EXTRA.get(job["strategy"], {}),
     }  # fmt: skip
     try:

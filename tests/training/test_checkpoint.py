@@ -211,16 +211,142 @@ def test_damaged_newest_checkpoint_falls_back_to_the_one_before_and_says_so(tmp_
     assert any("last is damaged: training.pt is missing or changed" in message for message in messages)
 
 
-def test_every_checkpoint_damaged_starts_afresh_and_names_them_all(tmp_path, caplog) -> None:
+def test_every_checkpoint_damaged_is_an_error_that_names_them_all(tmp_path) -> None:
+    """Starting afresh would overwrite what somebody may still mend."""
     saved(tmp_path)
     for manifest in tmp_path.glob("*/manifest.json"):
         manifest.write_text("{")
+    model = tiny_model()
+    with pytest.raises(RunError, match=r"None of the checkpoints in .*last is no checkpoint.*Move them away to start"):
+        HeadOnlyFinetune(amp=False).fit(model, batches(model), epochs=1, checkpoint_dir=tmp_path, resume_from="auto")
+
+
+def test_newer_format_is_not_taken_for_damage(tmp_path) -> None:
+    saved(tmp_path)
+    path = tmp_path / "last" / "manifest.json"
+    path.write_text(path.read_text().replace('"format": 2', '"format": 3'))
+    model = tiny_model()
+    with pytest.raises(RunError, match="is in format 3, this version of Molfun reads up to 2; update Molfun"):
+        HeadOnlyFinetune(amp=False).fit(model, batches(model), epochs=9, checkpoint_dir=tmp_path, resume_from="auto")
+
+
+def test_a_whole_checkpoint_that_was_not_yet_in_place_is_used(tmp_path) -> None:
+    saved(tmp_path)
+    (tmp_path / "last").rename(tmp_path / ".last.writing")
+    for name in ("best", "previous"):
+        shutil.rmtree(tmp_path / name)
     model, curve = tiny_model(), Curve()
     HeadOnlyFinetune(amp=False).fit(
-        model, batches(model), epochs=1, checkpoint_dir=tmp_path, resume_from="auto", callbacks=[curve]
+        model, batches(model), epochs=9, checkpoint_dir=tmp_path, resume_from="auto", callbacks=[curve]
     )
-    assert sorted(curve.steps) == [1, 2, 3]
-    assert sum("no readable manifest.json" in record.message for record in caplog.records) == 3
+    assert min(curve.steps) == 7
+
+
+def test_damaged_checkpoint_never_takes_the_place_of_the_one_before(tmp_path) -> None:
+    saved(tmp_path)
+    (tmp_path / "last" / "training.pt").write_bytes(b"")
+    shutil.rmtree(tmp_path / "best")
+    model = tiny_model()
+    HeadOnlyFinetune(amp=False).fit(model, batches(model), epochs=9, checkpoint_dir=tmp_path, resume_from="auto")
+    assert [path.name for path in (tmp_path / "replaced-1").iterdir()] == ["last"]
+
+
+def test_a_fresh_fit_moves_the_checkpoints_of_an_earlier_one_away(tmp_path) -> None:
+    """Else a later "auto" would go on from the longer, older fit."""
+    saved(tmp_path, lr=1e-2)
+    model = tiny_model()
+    HeadOnlyFinetune(amp=False).fit(model, batches(model), epochs=1, checkpoint_dir=tmp_path)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["last", "replaced-1"]
+    assert sorted(p.name for p in (tmp_path / "replaced-1").iterdir()) == ["best", "last", "previous"]
+
+
+def test_a_branch_that_was_left_is_moved_away(tmp_path) -> None:
+    model = tiny_model()
+    fit = HeadOnlyFinetune(amp=False).fit
+    fit(model, batches(model), epochs=4, checkpoint_dir=tmp_path, save_every=1)
+    fit(tiny_model(), batches(model), epochs=3, checkpoint_dir=tmp_path, resume_from=tmp_path / "epoch_2")
+    assert read_manifest(tmp_path / "last")["epoch"] == 3
+    assert sorted(p.name for p in (tmp_path / "replaced-1").iterdir()) == ["epoch_3", "epoch_4", "last"]
+
+
+def test_checkpoint_of_another_frozen_trunk_is_refused(tmp_path) -> None:
+    saved(tmp_path)
+    model = tiny_model()
+    with torch.no_grad():
+        model.adapter.get_trunk_blocks()[0].attention.self.query.weight[0, 0] += 1e-3
+    strategy = HeadOnlyFinetune(amp=False)
+    with pytest.raises(RunError, match="was trained on another frozen trunk than this one: the weights differ"):
+        strategy.fit(model, batches(model), epochs=9, resume_from=tmp_path / "last")
+    with pytest.raises(RunError, match="was trained on another frozen trunk"):
+        load_weights(model, tmp_path / "last")
+
+
+def test_checkpoint_of_another_task_is_refused(tmp_path) -> None:
+    saved(tmp_path)
+    model = tiny_model("classification")
+    HeadOnlyFinetune(amp=False).setup(model)
+    with pytest.raises(RunError, match="does not fit this model: task is 'regression' there and 'classification' here"):
+        load_weights(model, tmp_path / "last")
+
+
+def rows_loader(model, num_rows: int, batch_size: int, generator: torch.Generator | None = None) -> DataLoader:
+    """Return a shuffled loader with random numbers of its own, or of everybody's."""
+    loader = shuffled_loader(model, num_rows)
+    return DataLoader(
+        loader.dataset, batch_size=batch_size, shuffle=True, collate_fn=loader.collate_fn, generator=generator
+    )
+
+
+@pytest.mark.parametrize(("num_rows", "batch_size"), [(24, 3), (45, 6)])
+def test_other_rows_are_refused_even_where_the_steps_are_as_many(num_rows: int, batch_size: int, tmp_path) -> None:
+    model = tiny_model()
+    fit = HeadOnlyFinetune(amp=False).fit
+    fit(model, rows_loader(model, 23, 3), epochs=1, checkpoint_dir=tmp_path)
+    before = [p.detach().clone() for p in model.parameters()]
+    with pytest.raises(RunError, match=rf"23 rows an epoch and 3 rows a step, this run has {num_rows} rows"):
+        fit(model, rows_loader(model, num_rows, batch_size), epochs=2, checkpoint_dir=tmp_path, resume_from="auto")
+    assert all(torch.equal(a, b) for a, b in zip(before, model.parameters(), strict=True))
+
+
+def test_rows_a_step_may_be_made_up_in_another_way(tmp_path) -> None:
+    """6 rows a step as 6, then as 2 x 3: the same within float32."""
+    whole, part, rest = (tiny_model() for _ in range(3))
+    expected = HeadOnlyFinetune(amp=False, lr=1e-2).fit(whole, rows_loader(whole, 23, 6), epochs=3, seed=0)
+    settings = {"epochs": 3, "seed": 0, "checkpoint_dir": tmp_path}
+    HeadOnlyFinetune(amp=False, lr=1e-2).fit(part, rows_loader(part, 23, 6), callbacks=[StopAt(6)], **settings)
+    history = HeadOnlyFinetune(amp=False, lr=1e-2, accumulation_steps=2).fit(
+        rest, rows_loader(rest, 23, 3), resume_from="auto", **settings
+    )
+    assert [row["train_loss"] for row in history] == pytest.approx([row["train_loss"] for row in expected], rel=1e-5)
+
+
+@pytest.mark.parametrize("stop_at", [3, 4, 8])
+def test_resume_is_exact_where_the_loader_has_random_numbers_of_its_own(stop_at: int, tmp_path) -> None:
+    """4 steps an epoch: inside one, and at its edge."""
+    models = [tiny_model() for _ in range(3)]
+
+    def fit(which: int, *callbacks: Callback, **how: object) -> list[dict[str, float]]:
+        model = models[which]
+        loaders = [rows_loader(model, 23, 6, torch.Generator().manual_seed(n)) for n in (5, 6)]
+        return HeadOnlyFinetune(amp=False, lr=1e-2).fit(model, *loaders, epochs=3, callbacks=callbacks, seed=4, **how)
+
+    expected = fit(0)
+    fit(1, StopAt(stop_at), checkpoint_dir=tmp_path)
+    assert untimed(fit(2, checkpoint_dir=tmp_path, resume_from="auto")) == untimed(expected)
+
+
+def test_validating_changes_nothing_that_is_trained() -> None:
+    """A loader draws from the global random numbers at every pass."""
+    runs = []
+    for validate_raw in (False, True):
+        model = tiny_model(family="bert", num_blocks=2)
+        strategy = FullFinetune(amp=False, lr=1e-2, ema_decay=0.5, validate_raw=validate_raw)
+        loader = rows_loader(model, 23, 6)
+        runs.append([row["val_loss"] for row in strategy.fit(model, loader, loader, epochs=3, seed=0)])
+    model = tiny_model(family="bert", num_blocks=2)
+    unseen = FullFinetune(amp=False, lr=1e-2, ema_decay=0.5).fit(model, rows_loader(model, 23, 6), epochs=3, seed=0)
+    assert runs[0] == runs[1]
+    assert len(unseen) == 3
 
 
 @pytest.mark.parametrize("name", ["last", "best"])
@@ -236,7 +362,7 @@ def test_a_process_killed_between_two_renames_loses_nothing(name: str, tmp_path)
     HeadOnlyFinetune(amp=False).fit(
         model, batches(model), batches(model), epochs=epoch, checkpoint_dir=tmp_path, resume_from="auto"
     )
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["best", "last"]
+    assert sorted(p.name for p in tmp_path.iterdir() if not p.name.startswith("replaced")) == ["best", "last"]
 
 
 def test_resume_with_other_settings_names_each_difference(tmp_path) -> None:

@@ -78,6 +78,31 @@ def strip(history: list[dict[str, float]]) -> list[dict[str, float]]:
     return [{k: v for k, v in row.items() if k != "seconds"} for row in history]
 
 
+def test_the_order_of_the_rows_does_not_depend_on_the_number_of_processes(tmp_path: Path) -> None:
+    """Whoever draws it; and a stop for lack of improvement comes on all processes in the same epoch."""
+    jobs = [{"strategy": "head_only", "spread": "ddp", "batch": 4, "order": order} for order in ("global", "own")]
+    jobs += [{"strategy": "head_only", "spread": "ddp", "batch": 4, "epochs": 9, "patience": 2, "min_delta": 9.0}]
+    found = torchrun(tmp_path / "two", 2, jobs)
+    for job, ranks in zip(jobs, found, strict=True):
+        assert_same(ranks[0], run_job({**job, "spread": "single", "batch": 8}))
+    assert [len(rank["history"]) for rank in found[2]] == [3, 3]
+
+
+def test_resume_inside_an_epoch_is_exact_on_two_processes_too(tmp_path: Path) -> None:
+    """With dropout, whose random numbers are each process's own, and a shuffle from everybody's."""
+    jobs = []
+    for spread in ("ddp", "fsdp"):
+        job = {"strategy": "full", "spread": spread, "batch": 4, "family": "bert", "order": "global"}
+        kept = {**job, "checkpoint_dir": str(tmp_path / spread)}
+        jobs += [job, {**kept, "stop_after": 5, "stopper": 1}, {**kept, "resume_from": "auto"}]
+    found = torchrun(tmp_path / "two", 2, jobs)
+    for whole, rest in ((found[0], found[2]), (found[3], found[5])):
+        for rank in range(2):
+            assert strip(rest[rank]["history"]) == strip(whole[rank]["history"])
+            assert rest[rank]["steps"] == whole[rank]["steps"][5:]
+            assert all(torch.equal(rest[rank]["weights"][n], t) for n, t in whole[rank]["weights"].items())
+
+
 def test_processes_skip_and_fail_together(tmp_path: Path) -> None:
     """An overflow on one process is a skipped step on all; a row that is not finite is named by all, whoever has it."""
     half = [{"strategy": "lora", "spread": spread, "batch": 4, "half": True} for spread in ("ddp", "fsdp")]

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import math
 import subprocess
 import sys
 import time
+import weakref
 from pathlib import Path
 
 import pytest
@@ -16,6 +18,7 @@ from torch import nn
 from molfun.errors import ModelError, SettingError
 from molfun.models.precision import Precision
 from molfun.models.settings import HeadSettings
+from molfun.tracking.base import BaseTracker
 from molfun.training import Callback, FullFinetune, HeadOnlyFinetune, LoRAFinetune, PartialFinetune
 from tests.tiny import SEQUENCES, tiny_batch, tiny_model
 from tests.training.test_fit import ALL, batches
@@ -225,6 +228,7 @@ DISK_FULL = """
 import resource, sys
 from pathlib import Path
 from molfun.errors import RunError
+from molfun.tracking.base import BaseTracker
 from molfun.training import Callback, FullFinetune
 from tests.tiny import tiny_model
 from tests.training.test_fit import batches
@@ -372,3 +376,84 @@ def test_a_loss_that_validation_cannot_define_is_nan_and_never_best(tmp_path: Pa
     )
     assert all(math.isnan(row["val_loss"]) for row in history)
     assert not (tmp_path / "best").exists()
+
+
+def test_a_gradient_that_always_overflows_ends_the_run_without_a_step() -> None:
+    class Half(Grab):
+        def on_fit_begin(self, loop) -> None:
+            super().on_fit_begin(loop)
+            loop.precision = Precision(loop.distributed.device, amp=True, dtype=torch.float16)
+
+    model, grab = tiny_model(), Half()
+    before = [p.detach().clone() for p in model.parameters()]
+    next(model.head.parameters()).register_hook(lambda gradient: gradient * torch.inf)
+    with pytest.raises(ModelError, match="The gradient became inf in step 40"):
+        HeadOnlyFinetune(ema_decay=0.9).fit(model, batches(model), epochs=99, callbacks=[grab])
+    assert grab.seen[-1] == (0, 0, 0)
+    assert all(torch.equal(a, b) for a, b in zip(before, model.parameters(), strict=True))
+
+
+def test_a_tracker_that_fails_costs_no_training() -> None:
+    class Broken(BaseTracker):
+        def log_metrics(self, metrics, step: int) -> None:
+            raise ConnectionError("the service is down")
+
+    model = tiny_model()
+    assert len(HeadOnlyFinetune(amp=False).fit(model, batches(model), epochs=3, tracker=Broken())) == 3
+
+
+def test_a_window_without_a_label_moves_nothing() -> None:
+    model, grab = tiny_model(), Grab()
+    some = batches(model)
+    some[0].target_mask.fill_(False)
+    history = HeadOnlyFinetune(amp=False, lr=1e-2).fit(model, some, epochs=1, callbacks=[grab])
+    assert [seen[0] for seen in grab.seen] == [0, 1, 2]
+    assert math.isfinite(history[0]["train_loss"])
+
+
+def test_batches_too_small_for_a_loss_of_pairs_do_not_count() -> None:
+    """Two batches of 2 and one of 1: the mean is over 4 rows."""
+    model = tiny_model()
+    row = HeadOnlyFinetune(amp=False, lr=0.0, loss_fn="pearson").fit(model, batches(model), epochs=1)[0]
+    both = HeadOnlyFinetune(amp=False, lr=0.0, loss_fn="pearson").fit(model, batches(model)[:2], epochs=1)[0]
+    assert row["train_loss"] == pytest.approx(both["train_loss"], rel=1e-6)
+
+
+def test_a_class_that_training_lacks_counts_in_validation() -> None:
+    model, grab = tiny_model("classification"), Grab()
+    HeadOnlyFinetune(amp=False, loss_fn="cross_entropy", class_weights="balanced", lr=0.0).fit(
+        model, batches(model, "classification"), epochs=1, callbacks=[grab]
+    )
+    assert grab.loop.loss(torch.zeros(1, 3), torch.tensor([2])).item() == pytest.approx(math.log(3))
+
+
+def test_groups_that_leave_something_out_are_named() -> None:
+    class Forgetful(FullFinetune):
+        def param_groups(self, model):
+            return [{"name": "head", "lr": 1e-3, "params": list(model.head.parameters())}]
+
+    model = tiny_model()
+    with pytest.raises(ModelError, match=r"leaves out \d+ \(adapter.backbone.embeddings.* add them to a group"):
+        Forgetful(amp=False).fit(model, batches(model), epochs=1)
+
+
+def test_describe_is_of_the_model_that_was_set_up_last() -> None:
+    small, large = tiny_model(), tiny_model(num_chains=2)
+    strategy = HeadOnlyFinetune()
+    strategy.setup(small)
+    counted = strategy.describe()["num_trainable"]
+    strategy.setup(large)
+    assert strategy.describe()["num_trainable"] > counted
+    strategy.setup(small)
+    assert strategy.describe()["num_trainable"] == counted
+
+
+def test_a_strategy_does_not_keep_a_model_in_memory() -> None:
+    model, strategy = tiny_model(), HeadOnlyFinetune(amp=False, ema_decay=0.9)
+    strategy.fit(model, batches(model), epochs=1)
+    trunk = weakref.ref(next(model.adapter.parameters()))
+    head = weakref.ref(next(model.head.parameters()))
+    del model
+    gc.collect()
+    assert trunk() is None
+    assert head() is None
