@@ -49,8 +49,8 @@ from molfun.training.base import FinetuneStrategy
 from molfun.training.build import build_strategy
 from molfun.training.checkpoint import BEST, LAST, load_weights
 from molfun.training.distributed import BaseDistributedStrategy, DDPStrategy, FSDPStrategy, SingleDevice
-from molfun.training.loop import AUTO
 from molfun.training.progress import Progress
+from molfun.training.resuming import AUTO
 from molfun.training.settings import TrainingSettings
 
 logger = logging.getLogger("molfun.worker")

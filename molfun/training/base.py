@@ -25,6 +25,7 @@ from molfun.training.groups import ParamGroup
 from molfun.training.loaders import RankLoader
 from molfun.training.loop import Loop
 from molfun.training.randomness import deterministic_operations, seed_everything
+from molfun.training.resuming import resume, start_afresh
 from molfun.training.saving import SavePolicy
 from molfun.training.settings import StrategySettings
 from molfun.training.snapshot import describe_model
@@ -168,9 +169,9 @@ class FinetuneStrategy(ABC):
                 checkpoint_dir=None if checkpoint_dir is None else Path(checkpoint_dir),
             )  # fmt: skip
             if resume_from is None:
-                loop.start_afresh()
+                start_afresh(loop)
             else:
-                loop.resume(resume_from)
+                resume(loop, resume_from)
             # A tracker that fails is named once and set aside.
             guarded = CompositeTracker([tracker]) if tracker and distributed.is_main_process else NullTracker()
             self._run(loop, val_part, guarded)

@@ -14,14 +14,13 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import re
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from safetensors.torch import load_file, save_file
@@ -35,26 +34,14 @@ from molfun.training.snapshot import (
     Snapshot,
     Weights,
     check_model,
-    check_settings,
     describe_model,
     kept_tensors,
     load_tensors,
-    restore_training,
 )
-
-if TYPE_CHECKING:
-    from molfun.training.loop import Loop
 
 FORMAT = 2
 WEIGHTS, STATE, MANIFEST, LORA = "weights.safetensors", "training.pt", "manifest.json", "lora"
 BEST, LAST, PREVIOUS = "best", "last", "previous"
-# Of two checkpoints of the same step, the one that is nearer to what comes next.
-_PREFERENCE = {LAST: 3, BEST: 1, PREVIOUS: 0}
-_NAMES = re.compile(rf"{BEST}|{LAST}|{PREVIOUS}|epoch_\d+")
-
-
-class NewerFormatError(RunError):
-    """A checkpoint that a newer Molfun wrote: whole, but not to be read here."""
 
 
 def write_checkpoint(snapshot: Snapshot, folder: Path, *, weights: Weights) -> Path:
@@ -87,7 +74,7 @@ def _write_files(snapshot: Snapshot, folder: Path, weights: Weights) -> None:
     if lora:
         write_lora(lora, snapshot.lora_config, folder / LORA)
     if other:
-        save_file(other, folder / _other_name(weights))
+        save_file(other, folder / other_name(weights))
     torch.save(snapshot.training, folder / STATE)
     manifest = {
         "format": FORMAT, "weights": weights, **snapshot.about,
@@ -98,7 +85,7 @@ def _write_files(snapshot: Snapshot, folder: Path, weights: Weights) -> None:
     (folder / MANIFEST).write_text(json.dumps(manifest, indent=1), encoding="utf-8")
 
 
-def _other_name(weights: str) -> str:
+def other_name(weights: str) -> str:
     return "raw.safetensors" if weights == "ema" else "ema.safetensors"
 
 
@@ -125,89 +112,6 @@ def remove(folder: Path) -> None:
     shutil.rmtree(trash, ignore_errors=True)
 
 
-def tidy_up(checkpoint_dir: Path) -> None:
-    """Undo what a killed process left half done: unfinished folders go, one that was moved aside comes back."""
-    for path in checkpoint_dir.glob(".*.writing"):
-        place = checkpoint_dir / path.name[1:].removesuffix(".writing")
-        if not place.exists() and _is_whole(path):
-            path.rename(place)
-    for path in [*checkpoint_dir.glob(".*.writing"), *checkpoint_dir.glob(".*.trash")]:
-        shutil.rmtree(path, ignore_errors=True)
-    for path in checkpoint_dir.glob(".*.older"):
-        place = checkpoint_dir / path.name[1:].removesuffix(".older")
-        if place.exists():
-            shutil.rmtree(path, ignore_errors=True)
-        else:
-            path.rename(place)
-
-
-def newest_checkpoint(checkpoint_dir: Path) -> tuple[Path | None, dict[str, str]]:
-    """Return the whole checkpoint that is furthest on, and {name: problem} of those that are further, but damaged.
-
-    Returns:
-        (None, {}) where there is no checkpoint at all.
-
-    Raises:
-        RunError: There are some, but none can be used; or a newer Molfun wrote one of them.
-    """
-    damaged: dict[str, str] = {}
-    for folder in sorted(_checkpoints(checkpoint_dir), key=_position, reverse=True):
-        try:
-            read_manifest(folder)
-        except NewerFormatError:
-            raise
-        except RunError as error:
-            damaged[folder.name] = str(error)
-            continue
-        return folder, damaged
-    if damaged:
-        raise RunError(
-            f"None of the checkpoints in {checkpoint_dir} can be used: {' '.join(damaged.values())} Move them away to "
-            "start afresh."
-        )
-    return None, {}
-
-
-def set_aside(checkpoint_dir: Path, *, later_than: int, damaged: Sequence[str] = ()) -> Path | None:
-    """Move checkpoints that are further on than a step, and damaged ones, into a folder; return it, None if none.
-
-    They belong to an earlier fit, or to a branch that was left, and must not be taken for this one's later.
-    """
-    found = _checkpoints(checkpoint_dir)
-    moved = [path for path in found if path.name in damaged or _position(path)[0] > later_than]
-    if not moved:
-        return None
-    numbers = [int(path.name.rpartition("-")[2]) for path in checkpoint_dir.glob("replaced-[0-9]*")]
-    place = checkpoint_dir / f"replaced-{max(numbers, default=0) + 1}"
-    place.mkdir()
-    for path in moved:
-        path.rename(place / path.name)
-    return place
-
-
-def _is_whole(folder: Path) -> bool:
-    try:
-        read_manifest(folder)
-    except RunError:
-        return False
-    return True
-
-
-def _checkpoints(checkpoint_dir: Path) -> list[Path]:
-    if not checkpoint_dir.is_dir():
-        return []
-    return [path for path in checkpoint_dir.iterdir() if path.is_dir() and _NAMES.fullmatch(path.name)]
-
-
-def _position(folder: Path) -> tuple[float, int, int]:
-    """Return how far on a checkpoint is; one without a readable manifest comes first, so that it is named."""
-    try:
-        about = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
-        return float(about["step"]), int(about["epoch"]), _PREFERENCE.get(folder.name, 2)
-    except (OSError, ValueError, KeyError, TypeError):
-        return float("inf"), 0, _PREFERENCE.get(folder.name, 2)
-
-
 def read_manifest(folder: Path) -> dict[str, Any]:
     """Return the manifest of a checkpoint whose files are whole.
 
@@ -217,18 +121,27 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     try:
         manifest: dict[str, Any] = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
         files: dict[str, str] = dict(manifest["files"])
-        written_as = int(manifest["format"])
     except (OSError, ValueError, KeyError, TypeError):
         raise RunError(f"{folder} is no checkpoint: it has no readable {MANIFEST}.") from None
-    if written_as > FORMAT:
-        raise NewerFormatError(
-            f"{folder} is in format {written_as}, this version of Molfun reads up to {FORMAT}; update Molfun."
-        )
+    check_format(manifest, folder)
     for name, expected in files.items():
         path = folder / name
         if not path.is_file() or _sha256(path) != expected:
             raise RunError(f"The checkpoint {folder} is damaged: {name} is missing or changed; use an earlier one.")
     return manifest
+
+
+def check_format(manifest: Mapping[str, Any], folder: Path) -> None:
+    """Hold that this version can read what a manifest tells of.
+
+    Raises:
+        RunError: A newer Molfun wrote it.
+    """
+    written_as = int(manifest.get("format", 0))
+    if written_as > FORMAT:
+        raise RunError(
+            f"{folder} is in format {written_as}, this version of Molfun reads up to {FORMAT}; update Molfun."
+        )
 
 
 def load_weights(model: MolfunStructureModel, folder: Path) -> dict[str, Any]:
@@ -238,14 +151,14 @@ def load_weights(model: MolfunStructureModel, folder: Path) -> dict[str, Any]:
         RunError: The folder is no checkpoint, is damaged, or does not fit the model.
     """
     manifest = read_manifest(folder)
-    weights = _read_weights(model, folder)
+    weights = read_weights(model, folder)
     if not any(isinstance(p, DTensor) for p in model.parameters()):
         check_model(describe_model(model), manifest, str(folder))
     load_tensors(model, weights, place=str(folder))
     return manifest
 
 
-def _read_weights(model: MolfunStructureModel, folder: Path) -> dict[str, Tensor]:
+def read_weights(model: MolfunStructureModel, folder: Path) -> dict[str, Tensor]:
     """Return the weights to use by parameter name, LoRA included, once they are those that the model wants."""
     tensors = load_file(folder / WEIGHTS)
     if (folder / LORA).is_dir():
@@ -259,33 +172,6 @@ def _read_weights(model: MolfunStructureModel, folder: Path) -> dict[str, Tensor
             "use the spec that it was trained with."
         )
     return tensors
-
-
-def restore(loop: Loop, folder: Path) -> None:
-    """Bring a fit back to where a checkpoint was written; every process reads it.
-
-    Raises:
-        RunError: The folder is no checkpoint, is damaged, or belongs to other data, another model or other settings.
-    """
-    manifest = read_manifest(folder)
-    if manifest["format"] < FORMAT:
-        raise RunError(
-            f"{folder} was written by an earlier version of Molfun, from which training cannot go on exactly; its "
-            "weights can still be used. Start a new run."
-        )
-    check_settings(loop, manifest, folder.name)
-    weights = _read_weights(loop.model, folder)
-    check_model(loop.about_model, manifest, str(folder))
-    other_path = folder / _other_name(manifest["weights"])
-    other = load_file(other_path) if other_path.exists() else {}
-    state = torch.load(folder / STATE, map_location="cpu", weights_only=True)
-    loop.progress.check_steps(state["progress"])
-    # Of the two sets, the average goes through the model into the EMA, then the raw weights take its place.
-    average_first = [other, weights] if manifest["weights"] == "raw" else [weights, other]
-    load_tensors(loop.model, average_first[0], place=str(folder))
-    loop.ema.copy_from_model()
-    load_tensors(loop.model, average_first[1], place=str(folder))
-    restore_training(loop, state)
 
 
 def _files(folder: Path) -> list[str]:

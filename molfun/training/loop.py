@@ -41,8 +41,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-AUTO = "auto"
-
 
 class Loop:
     """Optimiser, schedule, precision, EMA, progress and checkpoints of one fit.
@@ -106,7 +104,8 @@ class Loop:
         # Random numbers at the beginning of the epoch under way: they decide the order of its rows.
         self.epoch_start: dict[str, Any] = {}
         self._stepper = Stepper(self)
-        self._saved_at = (-1, -1)
+        # Epoch and step of the newest `last`, so that a fit without a step writes none.
+        self.saved_at = (-1, -1)
         # Left over where an earlier fit of this model ended with an error.
         model.zero_grad(set_to_none=True)
 
@@ -204,9 +203,9 @@ class Loop:
         self.callbacks.on_epoch_end(self, row)
         if self.distributed.total(float(bool(progress.stop_reason)))[0]:
             self._share_stop()
-        self._save_epoch()
+        self.save_epoch()
 
-    def _save_epoch(self) -> None:
+    def save_epoch(self) -> None:
         """Save under every name that is due at the end of this epoch; `last` comes last: it implies the others."""
         epoch, every = self.progress.epoch, self.policy.every_epochs
         names: list[tuple[str, Weights]] = []
@@ -221,7 +220,7 @@ class Loop:
         names: list[tuple[str, Weights]] = []
         if self.ema.is_active and not has_validation:
             names.append((BEST, "ema"))
-        if self._saved_at != (self.progress.epoch, self.progress.step):
+        if self.saved_at != (self.progress.epoch, self.progress.step):
             names.append((LAST, "raw"))
         if names:
             self.save(names)
@@ -243,7 +242,7 @@ class Loop:
             return
         self.writer.put(take_snapshot(self), names)
         self.policy.note_save()
-        self._saved_at = (self.progress.epoch, self.progress.step)
+        self.saved_at = (self.progress.epoch, self.progress.step)
 
     def _report_saves(self, saves: Sequence[Saved]) -> None:
         for saved in saves:
@@ -254,62 +253,6 @@ class Loop:
                 )  # fmt: skip
             else:
                 self.callbacks.on_checkpoint(self, saved.name, saved.path)
-
-    def resume(self, resume_from: Path | str) -> None:
-        """Go on from a checkpoint: a folder, or "auto" for the newest whole one in `checkpoint_dir`, if there is any.
-
-        Raises:
-            RunError: The folder is no checkpoint, is damaged, or belongs to other data, another model or settings.
-        """
-        folder, damaged = self._find(resume_from)
-        for sentence in damaged.values():
-            logger.warning("%s", sentence)
-        if folder is None:
-            return
-        checkpoint.restore(self, folder)
-        self.resumed_from = folder.name
-        is_own = folder.parent == self.checkpoint_dir
-        self._set_aside(later_than=self.progress.step if is_own else -1, damaged=list(damaged))
-        self.writer.last_good = f"{folder.name} (step {self.progress.step})"
-        if folder.parent == self.checkpoint_dir and folder.name == LAST:
-            self._saved_at = (self.progress.epoch, self.progress.step)
-        elif not self.progress.steps_done_in_epoch:
-            # The process may have died between two of the checkpoints that the end of this epoch is due.
-            self._save_epoch()
-        instead = " instead of a newer one that is damaged" if damaged else ""
-        logger.info("Resumed from %s%s: step %d is done.", folder.name, instead, self.progress.step)
-
-    def _find(self, resume_from: Path | str) -> tuple[Path | None, dict[str, str]]:
-        """Let the main process choose the checkpoint; the others may see a slower disk."""
-        if resume_from != AUTO:
-            self.distributed.barrier()
-            return Path(resume_from), {}
-        if self.checkpoint_dir is None:
-            raise RunError("resume_from='auto' looks in checkpoint_dir, which is not given; give one of the two.")
-        found: tuple[Path | None, dict[str, str]] = (None, {})
-        problem = None
-        if self.distributed.is_main_process:
-            checkpoint.tidy_up(self.checkpoint_dir)
-            try:
-                found = checkpoint.newest_checkpoint(self.checkpoint_dir)
-            except RunError as error:
-                problem = str(error)
-        chosen, problem = self.distributed.collect((found, problem))[0]
-        if problem:
-            raise RunError(problem)
-        return chosen[0], chosen[1]
-
-    def start_afresh(self) -> None:
-        """Put the checkpoints of an earlier fit out of the way: a later "auto" must not take them for this one's."""
-        self._set_aside(later_than=-1)
-
-    def _set_aside(self, *, later_than: int, damaged: Sequence[str] = ()) -> None:
-        if self.checkpoint_dir is None or not self.distributed.is_main_process:
-            return
-        checkpoint.tidy_up(self.checkpoint_dir)
-        place = checkpoint.set_aside(self.checkpoint_dir, later_than=later_than, damaged=damaged)
-        if place is not None:
-            logger.warning("Checkpoints of another fit, or damaged ones, were moved to %s.", place)
 
     def _class_weights(self) -> torch.Tensor | None:
         """Return balanced class weights, counted over the training targets of all processes, or None."""

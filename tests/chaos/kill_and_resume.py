@@ -31,7 +31,7 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 from molfun.data.batches import Collate, SequenceRows
 from molfun.tracking.local import LocalTracker, read_metrics
 from molfun.training import Callback, FullFinetune, HeadOnlyFinetune, LoRAFinetune, PartialFinetune
-from molfun.training.checkpoint import newest_checkpoint
+from molfun.training.resuming import newest_checkpoint
 from tests.tiny import tiny_model
 
 SHARED: dict[str, Any] = {
