@@ -99,7 +99,11 @@ def run_job(job: dict[str, Any]) -> dict[str, Any]:
     except MolfunError as error:
         return {"error": str(error)}
     weights = {name: whole(tensor.detach()).clone() for name, tensor in kept_tensors(model).items()}
-    return {"history": history, "steps": watch.steps, "weights": weights, "skipped": watch.skipped}
+    preds = None
+    if job["spread"] != "fsdp":  # an FSDP model stays shared out
+        with torch.no_grad():
+            preds = model.eval()(next(iter(loader(model, {**job, "batch": 8}, shuffle=False, num_rows=8))))["preds"]
+    return {"preds": preds, "history": history, "steps": watch.steps, "weights": weights, "skipped": watch.skipped}
 
 
 def main() -> None:

@@ -49,6 +49,8 @@ def assert_same(found: dict[str, Any], expected: dict[str, Any]) -> None:
         assert {k: v for k, v in ours.items() if k != "seconds"} == pytest.approx(
             {k: v for k, v in theirs.items() if k != "seconds"}, rel=TOLERANCE["rtol"], abs=TOLERANCE["atol"]
         )
+    if found["preds"] is not None:
+        torch.testing.assert_close(found["preds"], expected["preds"], **TOLERANCE)
     for name, tensor in expected["weights"].items():
         torch.testing.assert_close(found["weights"][name], tensor, **TOLERANCE, msg=lambda m, n=name: f"{n}: {m}")
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import threading
+import time
+import weakref
 from pathlib import Path
 
 import pytest
@@ -19,9 +21,10 @@ class Gate(dict):
 
     def __init__(self, num_errors: int) -> None:
         super().__init__(w=torch.zeros(1))
-        self.open, self.num_errors = threading.Event(), num_errors
+        self.entered, self.open, self.num_errors = threading.Event(), threading.Event(), num_errors
 
     def items(self):
+        self.entered.set()
         assert self.open.wait(10)
         if self.num_errors:
             self.num_errors -= 1
@@ -44,6 +47,7 @@ def test_a_retry_never_replaces_what_is_newer(tmp_path: Path) -> None:
     writer = CheckpointWriter(tmp_path)
     first = snapshot(1, num_errors=1, is_open=False)
     writer.put(first, [("last", "raw"), ("best", "raw")])
+    assert first.raw.entered.wait(10)
     writer.put(snapshot(2), [("last", "raw")])  # waits behind the first, which fails for its first name
     first.raw.open.set()
     saves = writer.close()
@@ -74,3 +78,31 @@ def test_a_last_state_that_cannot_be_written_is_an_error(tmp_path: Path) -> None
     with pytest.raises(RunError, match=r"no space left on device\. Free some room and resume the run"):
         writer.close()
     assert not list(tmp_path.glob(".*"))
+
+
+def test_training_goes_on_while_a_checkpoint_is_written(tmp_path: Path) -> None:
+    """The disk takes its time over step 1; states handed over meanwhile wait, and the newest of them is written."""
+    writer = CheckpointWriter(tmp_path)
+    slow = snapshot(1, is_open=False)
+    writer.put(slow, [("last", "raw")])
+    assert slow.raw.entered.wait(10)
+    for step in (2, 3, 4):
+        writer.put(snapshot(step), [("last", "raw")])  # returns although nothing is on disk yet
+    assert writer.poll() == []
+    assert not (tmp_path / "last").exists()
+    slow.raw.open.set()
+    assert [saved.step for saved in writer.close()] == [1, 4]
+    assert (step_of(tmp_path / "previous"), step_of(tmp_path / "last")) == (1, 4)
+
+
+def test_a_writer_that_waits_holds_no_copy_in_memory(tmp_path: Path) -> None:
+    writer = CheckpointWriter(tmp_path)
+    taken = snapshot(1)
+    copy = weakref.ref(taken)
+    writer.put(taken, [("last", "raw")])
+    del taken
+    deadline = time.monotonic() + 10
+    while copy() is not None:
+        assert time.monotonic() < deadline, "the copy lives on"
+        time.sleep(0.01)
+    writer.close()
