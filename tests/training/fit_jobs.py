@@ -21,6 +21,7 @@ from molfun.data.batches import Collate, EpochSampler, SequenceRows
 from molfun.data.labels import NO_LABEL
 from molfun.errors import MolfunError
 from molfun.models.precision import Precision
+from molfun.runs.rank import leave
 from molfun.training import Callback, FullFinetune, HeadOnlyFinetune, LoRAFinetune, PartialFinetune
 from molfun.training.distributed import BaseDistributedStrategy, DDPStrategy, FSDPStrategy, SingleDevice
 from molfun.training.sharding import whole
@@ -117,3 +118,4 @@ def main() -> None:
 
 if __name__ == "__main__":
     main()
+    leave(0)
