@@ -28,7 +28,7 @@ install = echo "Installing $(1) ..."; \
 	grep '^ERROR' $(VENV)/pip.log | head -n 2 >&2; \
 	$(call stop,$(1) could not be installed; $(VENV)/pip.log says why. Check the network and the free disk space and run make again.); }
 
-.PHONY: help app test lint format constraints browser clean FORCE
+.PHONY: help app test lint format constraints gallery browser slurm clean FORCE
 
 help: ## Show this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1@\2/p' Makefile | awk -F@ '{ printf "%-18s %s\n", $$1, $$2 }'
@@ -36,7 +36,7 @@ help: ## Show this list
 app: $(APP) ## Open the app on http://127.0.0.1:8501
 	@exec $(VENV)/bin/molfun app --host $(HOST) --port $(PORT)
 
-test: lint browser ## Check style and types, then run every test
+test: lint browser slurm ## Check style and types, then run every test
 	@$(PY) -m pytest -n $(JOBS) -m "not serial" $(ARGS)
 	@$(PY) -m pytest -m serial $(ARGS)
 
@@ -53,6 +53,10 @@ constraints: $(TESTS) ## Pin what .venv holds now as the tested set
 	@{ sed -n '/^#/p' constraints.txt; \
 	$(PY) -m pip freeze --all --exclude-editable | grep '==' | grep -vE '^(pip|antiberty|ANARCI|mavenn)==' | sed 's/+cpu$$//'; } >$(VENV)/pins
 	@mv $(VENV)/pins constraints.txt
+
+gallery: $(TESTS) browser ## Take the pictures of docs/gallery.md anew
+	@mkdir -p docs/images/gallery
+	@MOLFUN_SCREENSHOTS=docs/images/gallery $(PY) -m pytest tests/browser/test_gallery.py $(ARGS)
 
 clean: ## Remove .venv and caches; runs and datasets stay
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
@@ -80,5 +84,12 @@ browser:
 	test "$$(id -u)" = 0 && command -v apt-get >/dev/null && echo "Installing chromium ..." && \
 	apt-get update >/dev/null && DEBIAN_FRONTEND=noninteractive apt-get install --yes chromium >/dev/null; } || \
 	$(call stop,the browser tests need chromium; install it (Debian: apt-get install chromium) and run make test again.)
+
+# Tests of clusters start a Slurm of their own on this machine; without one they are skipped, but in CI they fail.
+slurm:
+	@command -v slurmctld >/dev/null || { \
+	test "$$(id -u)" = 0 && command -v apt-get >/dev/null && echo "Installing Slurm ..." && \
+	apt-get update >/dev/null && DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends slurm-wlm >/dev/null; } || \
+	echo "molfun: the tests of clusters need Slurm (Debian: apt-get install slurm-wlm) and are left out."
 
 comma := ,

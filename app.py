@@ -10,7 +10,14 @@ from __future__ import annotations
 from pathlib import Path
 
 import streamlit as st
+from starlette.middleware import Middleware
 
 from molfun.ui import server
+from molfun.ui.door import Door
 
-app = st.App(Path(__file__).parent / "molfun" / "ui" / "frame.py", lifespan=server.lifespan, routes=server.routes())
+app = st.App(
+    Path(__file__).parent / "molfun" / "ui" / "frame.py",
+    lifespan=server.lifespan,
+    routes=server.routes(),
+    middleware=[Middleware(Door)],
+)

@@ -37,3 +37,14 @@ def nearest(name: str, known: Iterable[str]) -> str:
     """Return ", did you mean 'x'?" for the known name nearest to `name`, or an empty string when none is near."""
     close = get_close_matches(name, list(known), n=1)
     return f", did you mean {close[0]!r}?" if close else ""
+
+
+def printable(text: str, most: int) -> str:
+    """Return a text without control characters and, where it is longer than `most` characters, without its middle.
+
+    >>> printable("a\x1b[31m", 80), printable("abcdefghij", 5)
+    ('a�[31m', 'ab…ij')
+    """
+    letters = "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in text)
+    kept = (most - 1) // 2
+    return letters if len(letters) <= most else f"{letters[:kept]}…{letters[-kept:]}"

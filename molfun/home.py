@@ -7,13 +7,13 @@ from pathlib import Path
 
 from molfun.errors import RunError
 
-ROOMS = ("runs", "datasets", "cache", "bin")
+ROOMS = ("runs", "datasets", "cache", "bin", "queue")
 
 
 def data_home() -> Path:
     """Return the data folder, created if absent; only its owner may read it.
 
-    It holds `runs/`, `datasets/`, `cache/` and `bin/`.
+    It holds `runs/`, `datasets/`, `cache/`, `bin/` and `queue/`.
 
     Raises:
         RunError: It cannot be made.

@@ -15,9 +15,10 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic.config import JsonDict
 from pydantic.fields import FieldInfo
 
-from molfun.errors import SettingError, nearest
+from molfun.errors import SettingError, nearest, printable
 
 Level = Literal["main", "advanced"]
+SHOWN_CHARACTERS = 100
 
 
 class Settings(BaseModel):
@@ -139,7 +140,8 @@ def explain(error: ValidationError, cls: type[BaseModel]) -> str:
 
 
 def _sentence(item: Mapping[str, Any], cls: type[BaseModel]) -> str:
-    path = ".".join(str(part) for part in item["loc"] if part not in _tags(cls)) or cls.__name__
+    names = ".".join(str(part) for part in item["loc"] if part not in _tags(cls))
+    path = printable(names, SHOWN_CHARACTERS) or cls.__name__
     if item["type"] == "extra_forbidden":
         known = _known_names(cls, item["loc"][:-1])
         hint = nearest(str(item["loc"][-1]), known) or f"; known are: {', '.join(known)}."
@@ -152,7 +154,8 @@ def _sentence(item: Mapping[str, Any], cls: type[BaseModel]) -> str:
     message = message[:1].lower() + message[1:]
     if item["type"] == "value_error":
         return f"Setting '{path}': {message.rstrip('.')}."
-    return f"Setting '{path}' is {item['input']!r}; {message.removeprefix('input ').rstrip('.')}."
+    found = printable(repr(item["input"]), SHOWN_CHARACTERS)
+    return f"Setting '{path}' is {found}; {message.removeprefix('input ').rstrip('.')}."
 
 
 def _tags(cls: Any) -> set[str]:

@@ -6,34 +6,46 @@ import streamlit as st
 
 from molfun.data.dataset import list_datasets
 from molfun.runs.history import list_runs
-from molfun.ui import run_table, shell, start, text
+from molfun.runs.status import RunStatus
+from molfun.ui import run_table, shell, start, text, theme
 
-RECENT = 8
+RECENT, MAX_OPEN = 8, 5
 REFRESH_SECONDS = 5
 
 shell.page_title("Molfun", "Fine-tune protein models on your own measurements, and watch it happen.")
 
 
-def draw_alive() -> None:
-    """List the runs that are alive with their progress; refreshes while there are any."""
-    alive = shell.alive_runs()
-    if len(alive) != st.session_state.get("home.num_alive"):
-        st.session_state["home.num_alive"] = len(alive)
+def draw_progress(title: str, status: RunStatus) -> None:
+    """Draw how far a run is, or that it waits."""
+    state = shell.shown_state(status)
+    word = "" if state == "running" else f" · {theme.status_look(state).word.lower()}"
+    if state == "queued":
+        st.markdown(f":small[{title}{word}]")
+    else:
+        st.progress(status.progress or 0.0, text=f"{title}{word}")
+
+
+def draw_open() -> None:
+    """List the runs that are at work or wait, with their progress; refreshes while there are any."""
+    runs = shell.open_runs()
+    if len(runs) != st.session_state.get("home.num_open"):
+        st.session_state["home.num_open"] = len(runs)
         st.rerun()
-    for folder, progress in alive:
+    for folder, status in runs[:MAX_OPEN]:
         with st.container(border=True):
             left, right = st.columns([4, 1], vertical_alignment="center")
             with left:
-                st.progress(progress or 0.0, text=shell.run_title(folder))
+                draw_progress(shell.plain(folder.title), status)
             with right:
                 st.page_link(shell.LIVE, label="Watch", icon=":material/show_chart:", query_params={"run": folder.id})
+    if len(runs) > MAX_OPEN:
+        st.page_link(shell.RUNS, label=f"{len(runs) - MAX_OPEN} more in the queue", icon=":material/list_alt:")
 
 
-alive = shell.alive_runs()
-st.session_state["home.num_alive"] = len(alive)
-if alive:
+num_open = st.session_state["home.num_open"] = len(shell.open_runs())
+if num_open:
     st.subheader("Running now", anchor=False)
-    st.fragment(draw_alive, run_every=REFRESH_SECONDS)()
+    st.fragment(draw_open, run_every=REFRESH_SECONDS)()
 
 runs = list_runs(shell.home())
 if len(runs):

@@ -1,17 +1,17 @@
-"""Live: one run by its id in the address (?run=ID): state, curves, log; when it ended, its result."""
+"""Live: one run by its id in the address (?run=ID): state, controls, curves, log; when it ended, its result."""
 
 from __future__ import annotations
 
 import streamlit as st
 
-from molfun.adapters.catalog import MODELS
 from molfun.errors import MolfunError
-from molfun.runs.control import request
-from molfun.runs.launchers.local import LocalLauncher
-from molfun.runs.status import RunStatus, run_status
+from molfun.runs.spec import RunSpec
+from molfun.runs.status import run_status
 from molfun.runs.store import RunFolder
-from molfun.training.catalog import STRATEGIES
-from molfun.ui import panels, results, shell, text
+from molfun.ui import controls, panels, results, run_dialogs, run_facts, shell, state_panel, text
+from molfun.ui.launch_desk import launch_desk
+
+SENDING_SECONDS = 1
 
 
 def find_run() -> RunFolder:
@@ -21,12 +21,9 @@ def find_run() -> RunFolder:
         try:
             return shell.store().get(run_id)
         except MolfunError as error:
-            shell.page_title("Live")
-            st.warning(str(error), icon=":material/search_off:")
-            offer_runs()
+            explain_absence(run_id, str(error))
             st.stop()
-    alive = shell.alive_runs()
-    runs = [folder for folder, _ in alive] or shell.store().list()
+    runs = [folder for folder, _ in shell.open_runs()] or shell.store().list()
     if not runs:
         shell.page_title("Live", "Watch a run while it trains.")
         st.info("There is no run yet. Start one, and its curves appear here.", icon=":material/lightbulb:")
@@ -36,111 +33,79 @@ def find_run() -> RunFolder:
     return runs[0]
 
 
-def offer_runs() -> None:
+def explain_absence(run_id: str, sentence: str) -> None:
+    """Say why a run is not there: it was deleted, is being sent to a cluster, could not be sent, or never was."""
+    shell.page_title("Live")
+    desk = launch_desk()
+    if run_dialogs.draw_binned(run_id):
+        draw_all_runs()
+    elif desk.under_way(run_id):
+        st.fragment(draw_sending, run_every=SENDING_SECONDS)(run_id)
+    elif problem := desk.problem(run_id):
+        st.error(shell.sentence(problem), icon=":material/error:")
+        form = st.session_state.get("new.address", {})
+        st.page_link(shell.NEW_RUN, label="Back to the form", icon=":material/arrow_back:", query_params=form)
+    else:
+        st.warning(shell.sentence(sentence), icon=":material/search_off:")
+        draw_all_runs()
+
+
+def draw_all_runs() -> None:
     """Link to the list of runs."""
     st.page_link(shell.RUNS, label="All runs", icon=":material/list_alt:")
 
 
-def describe(folder: RunFolder) -> str:
-    """Return strategy, model and weights in one line."""
-    spec = folder.spec
-    card = MODELS.get(spec.model.name)
-    model = card.short_title if card else spec.model.name
-    weights = "" if spec.model.weights == "pretrained" else f" · {spec.model.weights} weights"
-    return f"{STRATEGIES[spec.strategy.kind].title} on {model}{weights} · {spec.data.dataset}"
-
-
-@st.dialog("Stop this run?")
-def confirm_stop(folder: RunFolder) -> None:
-    """Say what stopping does, and do it."""
-    st.markdown(
-        "The step under way is finished, a checkpoint is saved, and the best weights are scored on the test rows. "
-        "The run keeps its curves, and can be resumed later."
-    )
-    with st.container(horizontal=True):
-        if st.button(
-            "Stop and save", type="primary", icon=":material/stop_circle:", help="Finish the step, save, end."
-        ):
-            request(folder, "stop")
-            st.rerun()
-        if st.button("End at once", icon=":material/dangerous:", help="End the process; what was not saved is lost."):
-            with shell.sentences(), st.spinner("Ending the process"):
-                LocalLauncher().stop(folder, how="now")
-            st.rerun()
-        if st.button("Keep running", help="Close this question."):
-            st.rerun()
-
-
-def draw_resume(folder: RunFolder) -> None:
-    """Draw the button that goes on with a run that ended early."""
-    step = folder.saved_step
-    from_where = "from its beginning: no checkpoint was written" if step is None else f"after step {step:,}"
-    clicked = st.button(
-        "Resume",
-        icon=":material/resume:",
-        width="stretch",
-        help=f"Goes on {from_where}. The result is that of a run that was never interrupted.",
-    )
-    if clicked:
-        with shell.sentences(), st.spinner("Starting"):
-            LocalLauncher().start(folder)
+def draw_sending(run_id: str) -> None:
+    """Show that a run is being sent, until it was or could not be."""
+    words = launch_desk().under_way(run_id)
+    if not words or (shell.store().root / run_id).is_dir():
         st.rerun()
-
-
-def draw_title(folder: RunFolder, status: RunStatus) -> None:
-    """Draw name and Stop button, or Resume where the run ended early."""
-    left, right = st.columns([4, 1], vertical_alignment="bottom")
-    with left:
-        st.title(shell.run_title(folder), anchor=False)
-        st.markdown(f":gray[{describe(folder)}]")
-    with right:
-        if status.alive:
-            is_stopping = status.status == "stopping"
-            clicked = st.button(
-                "Stopping" if is_stopping else "Stop",
-                icon=":material/stop_circle:",
-                width="stretch",
-                disabled=is_stopping,
-                help="Stops after the step under way and saves; asks first.",
-            )
-            if clicked:
-                confirm_stop(folder)
-        elif status.status in ("stopped", "failed", "lost"):
-            draw_resume(folder)
+    st.info(f"{words}. This page goes on by itself.", icon=":material/hourglass_top:")
 
 
 def draw_view() -> panels.View:
-    """Draw how curves are shown."""
-    with st.container(horizontal=True, vertical_alignment="bottom", gap="large"):
+    """Draw how curves are shown; what differs from the usual stands in the address."""
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
         smoothing = st.slider(
-            "Smoothing",
-            0.0,
-            0.99,
-            0.8,
-            0.01,
-            key="live.smoothing",
-            width=260,
+            "Smoothing", 0.0, 0.99, panels.told_smoothing(), 0.01, key="live.smoothing", width=260,
             persist_state="session",
             help="Weight of the moving average over the training loss; it is free of the bias of its first steps.",
-        )
-        log_scale = st.toggle("Log scale", key="live.log_scale", help="Logarithmic loss axis.", persist_state="session")
+        )  # fmt: skip
+        log_scale = st.toggle(
+            "Log scale", value=shell.query("log") == "1", key="live.log_scale", help="Logarithmic loss axis.",
+            persist_state="session",
+        )  # fmt: skip
+    shell.keep_in_address(
+        {
+            "smoothing": f"{smoothing:g}" if smoothing != panels.USUAL_SMOOTHING else None,
+            "log": "1" if log_scale else None,
+        }
+    )
     return panels.View(smoothing, log_scale)
 
 
+shell.draw_said()
 folder = find_run()
+status = run_status(folder)
+run_facts.draw_title(folder)
+controls.draw_controls(folder, status)
+controls.draw_problem(folder)
 with shell.sentences():
-    status = run_status(folder)
-    draw_title(folder, status)
-panels.draw_state(folder, status)
-if not status.alive:
+    # Without its settings there is nothing more to show.
+    RunSpec.from_yaml(folder.spec_path)
+state_panel.draw_state(folder, status)
+if status.is_over:
     results.draw_results(folder)
     results.draw_next_steps(folder)
 
-st.subheader("Curves", anchor=False)
-panels.draw_curves(folder, status, draw_view())
-
-with st.expander("Log", expanded=status.status in ("failed", "lost")):
-    panels.draw_log(folder, status)
+if status.status != "queued" or folder.metrics_path.exists():
+    st.subheader("Curves", anchor=False)
+    panels.draw_curves(folder, status, draw_view())
+    with st.expander("Log", expanded=status.status in ("failed", "lost")):
+        panels.draw_log(folder, status)
+run_facts.draw_script(folder)
+with st.expander("Name, notes, tags"):
+    run_facts.draw_about(folder)
 with st.expander("Settings, checkpoints, environment"):
     results.draw_files(folder)
     st.caption(

@@ -6,35 +6,67 @@ from collections.abc import Mapping
 from typing import Any
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from molfun.adapters.catalog import MODELS, ModelCard
 from molfun.data.dataset import Dataset, list_datasets, load_dataset
-from molfun.errors import MolfunError, RunError, SettingError
+from molfun.errors import MolfunError, SettingError
 from molfun.losses.names import losses_for
 from molfun.models.settings import HeadSettings
 from molfun.runs.advice import advise, knowledge_gap
+from molfun.runs.plan import parse_changes
 from molfun.runs.spec import RunSpec
-from molfun.runs.store import RunStore, new_run_id
-from molfun.runs.submit import check_loss_options, monitors_for, submit_run
+from molfun.runs.steering import fork_spec
+from molfun.runs.store import RunStore
+from molfun.runs.submit import check_loss_options, monitors_for
 from molfun.training.catalog import STRATEGIES
 from molfun.training.settings import TrainingSettings
-from molfun.ui import draft, forms, preview, shell, start, text
+from molfun.ui import draft, forms, launch_form, memory_panel, preview, race_button, shell, start, start_button, text
 
 WEIGHTS = {"pretrained": "Pretrained", "random": "Random", "folder": "Folder"}
+CHANGE = "set."
 OF_CLASSES = ("class_weights", "focal_gamma")  # settings that mean nothing for numbers
 
 
 def read_base() -> dict[str, Any] | None:
-    """Return the spec of the run named by ?from=ID as plain values, changed by ?weights=, or None."""
+    """Return the spec of the run named by ?from=ID as plain values, changed by ?weights= and ?set.NAME=, or None."""
     if not shell.query("from"):
         return None
     try:
-        base = shell.store().get(shell.query("from")).spec
+        base = fork_spec(shell.store().get(shell.query("from")), {})
+        changes = {"model.weights": shell.query("weights")} if shell.query("weights") else {}
+        return base.changed({**changes, **told_changes()}).model_dump(mode="json")
     except MolfunError as error:
-        st.warning(f"The settings of that run cannot be read: {error}", icon=":material/warning:")
+        st.warning(shell.sentence(f"The settings of that run cannot be used: {error}"), icon=":material/warning:")
         return None
-    changes = {"model.weights": shell.query("weights")} if shell.query("weights") else {}
-    return base.changed(changes).model_dump(mode="json")
+
+
+def told_changes() -> dict[str, Any]:
+    """Return the changes that the address tells, such as set.strategy.lr=1e-4."""
+    told = sorted(name for name in st.query_params if name.startswith(CHANGE))
+    return parse_changes([f"{name.removeprefix(CHANGE)}={shell.query(name)}" for name in told])
+
+
+def draw_start_from(base: Mapping[str, Any] | None, model: dict[str, Any], kind: str) -> None:
+    """Draw whether to begin with the weights of the run that the form starts from, and add it to the model section."""
+    if base is None:
+        return
+    origin = shell.query("from")
+    has_best = (RunStore(shell.home()).get(origin).checkpoints / "best" / "manifest.json").is_file()
+    is_alike = base["model"]["name"] == model["name"] and base["strategy"]["kind"] == kind
+    wants = st.toggle(
+        "Start from its best weights",
+        key=f"new.start_from.{origin}",
+        disabled=not (has_best and is_alike),
+        persist_state="session",
+        help="Begins with what that run learned, instead of the weights above; needs the same model and strategy."
+        if has_best
+        else "That run has no best checkpoint.",
+    )
+    if wants and has_best and is_alike:
+        model["start_from"] = origin
+    elif is_alike and base["model"].get("start_from"):
+        model["start_from"] = base["model"]["start_from"]
 
 
 def choose_dataset(base: Mapping[str, Any] | None, form: str) -> Dataset:
@@ -47,7 +79,8 @@ def choose_dataset(base: Mapping[str, Any] | None, form: str) -> Dataset:
         st.stop()
     wanted = shell.query("dataset") or (base or {}).get("data", {}).get("dataset", "")
     if wanted and wanted not in entries:
-        st.warning(f"There is no dataset {wanted!r} any more; another one is chosen.", icon=":material/warning:")
+        gone = f"There is no dataset {wanted!r} any more; another one is chosen."
+        st.warning(shell.sentence(gone), icon=":material/warning:")
     with st.container(horizontal=True, vertical_alignment="bottom"):
         chosen = st.selectbox(
             "Dataset",
@@ -126,8 +159,8 @@ def choose_strategy(base: Mapping[str, Any] | None, form: str) -> str:
 
 def draw_settings(
     kind: str, dataset: Dataset, card: ModelCard, base: Mapping[str, Any] | None, form: str
-) -> dict[str, Any]:
-    """Draw the settings of training, strategy and head; return the spec's three sections."""
+) -> tuple[dict[str, Any], DeltaGenerator]:
+    """Draw training, strategy, head and place; return the spec's four sections, and where its commands are shown."""
     begin = draft.starting_values(kind, dataset, card, base)
     head = (base or {}).get("model", {}).get("head", {})
     skip = ["kind", *(OF_CLASSES if dataset.task == "regression" else ())]
@@ -135,59 +168,24 @@ def draw_settings(
     training = forms.draw_settings(TrainingSettings, key=f"{form}.training", defaults=begin["training"])
     strategy = forms.draw_settings(cls, key=f"{form}.strategy", defaults=begin["strategy"], skip=skip)
     choices = {"loss_fn": losses_for(dataset.task), "monitor": monitors_for(dataset.task)}
-    with st.expander("Advanced settings", icon=":material/tune:"):
+    advanced = st.expander("Advanced settings", icon=":material/tune:")
+    with st.expander("Where it runs", icon=":material/lan:"):
+        launch, training["num_processes"] = launch_form.draw_launch(
+            (base or {}).get("launch", {}), int(begin["training"].get("num_processes") or 1), key=f"{form}.place"
+        )
+        commands = st.container()
+    with advanced:
         forms.draw_advanced(
             cls, strategy, key=f"{form}.strategy", defaults=begin["strategy"], skip=skip, choices=choices
         )
-        forms.draw_advanced(TrainingSettings, training, key=f"{form}.training", defaults=begin["training"])
+        forms.draw_advanced(
+            TrainingSettings, training, key=f"{form}.training", defaults=begin["training"], skip=["num_processes"]
+        )
         st.caption("**Head**")
         pooling = forms.draw_settings(HeadSettings, key=f"{form}.head", defaults=head)
         forms.draw_advanced(HeadSettings, pooling, key=f"{form}.head", defaults=head, titled=False)
-    return {"training": training, "strategy": {"kind": kind, **strategy}, "head": pooling}
-
-
-def draw_start(spec: RunSpec | None, problem: str, form: str) -> None:
-    """Draw Start, or why it cannot be pressed."""
-    clicked = st.button(
-        "Start",
-        type="primary",
-        icon=":material/play_arrow:",
-        width="stretch",
-        disabled=bool(problem),
-        key="new.start_button",
-        help=problem or "Starts training in the background; it goes on when the browser is closed.",
-    )
-    if problem:
-        st.caption(f":material/block: {problem}")
-    run_id = minted_id(form, spec, clicked=clicked)
-    if clicked and spec is not None and not problem:
-        launch(spec, run_id)
-
-
-def minted_id(form: str, spec: RunSpec | None, *, clicked: bool) -> str:
-    """Return the id of the run that this form will start: a second click finds the same one, a new form another."""
-    key, store = f"{form}.run_id", RunStore(shell.home())
-    known = st.session_state.get(key)
-    is_used = known is not None and any(folder.id == known for folder in store.list())
-    if known is None or (is_used and not clicked):
-        name = "run" if spec is None else f"{spec.model.name}-{spec.strategy.kind}"
-        known = st.session_state[key] = new_run_id(name)
-    return str(known)
-
-
-def launch(spec: RunSpec, run_id: str) -> None:
-    """Start the run and go to its page; one that exists already was started by the first of two clicks."""
-    try:
-        with st.spinner("Checking the data and starting"):
-            submit_run(shell.home(), spec, run_id=run_id)
-    except RunError as error:
-        if not any(folder.id == run_id for folder in shell.store().list()):
-            st.error(str(error), icon=":material/error:")
-            return
-    except MolfunError as error:
-        st.error(str(error), icon=":material/error:")
-        return
-    st.switch_page(shell.LIVE, query_params={"run": run_id})
+    sections = {"training": training, "strategy": {"kind": kind, **strategy}, "head": pooling, "launch": launch}
+    return sections, commands
 
 
 def draw_spec(spec: RunSpec) -> None:
@@ -207,7 +205,8 @@ def draw_spec(spec: RunSpec) -> None:
 
 shell.page_title("New run", "Choose data, model and strategy; everything else has a sensible start.")
 base = read_base()
-form = f"new.{shell.query('from')}.{shell.query('weights')}.{shell.query('dataset')}"
+told = "&".join(f"{name}={shell.query(name)}" for name in sorted(st.query_params))
+form = f"new.{told}"
 left, right = st.columns([5, 3], gap="large")
 with left, shell.sentences():
     st.subheader("1 · Data", anchor=False)
@@ -218,9 +217,10 @@ with left, shell.sentences():
         st.warning(gap, icon=":material/lightbulb:")
     st.subheader("3 · Strategy", anchor=False)
     kind = choose_strategy(base, form)
+    draw_start_from(base, model, kind)
     st.subheader("Settings", anchor=False)
     inner = f"{form}.{dataset.id}.{card.name}.{kind}"
-    sections = draw_settings(kind, dataset, card, base, inner)
+    sections, commands = draw_settings(kind, dataset, card, base, inner)
     proposed = f"{dataset.name}, {STRATEGIES[kind].title}, {card.short_title}"
     name = st.text_input(
         "Run name",
@@ -233,8 +233,9 @@ with left, shell.sentences():
 spec, problem = None, ""
 try:
     model["head"] = sections["head"]
-    spec = draft.draft_spec(dataset.id, model, sections["strategy"], sections["training"], name or proposed)
+    spec = draft.draft_spec(dataset.id, model, sections, name or proposed)
     check_loss_options(dataset.task, spec.strategy.loss_fn, spec)
+    problem = launch_form.missing_place(spec)
 except SettingError as error:
     problem = str(error)
 
@@ -244,9 +245,16 @@ with right, st.container(border=True, key="preview_card"):
         with shell.sentences():
             answer = preview.draw_parameters(preview.preview_desk(shell.home()), spec)
         preview.draw_schedule(spec, dataset)
+        preview.draw_rates(spec, dataset, answer)
+        memory_panel.draw_memory(memory_panel.memory_desk(shell.home()), spec, dataset, inner)
         preview.draw_advice([*advise(spec, dataset)[:4], *((answer or {}).get("warnings") or [])])
         problem = problem or draft.blocker(spec, dataset, answer)
-    draw_start(spec, problem, inner)
+    run_id = start_button.minted_id(inner, spec)
+    start_button.draw_start(spec, problem, run_id)
+    if spec is not None:
+        race_button.draw_race(spec, run_id, problem)
 if spec is not None:
+    with commands:
+        launch_form.draw_commands(spec, shell.store().root / run_id)
     with left:
         draw_spec(spec)

@@ -1,13 +1,16 @@
-"""Runs: every run with its state, scores and curve; a click opens it."""
+"""Runs: the queue of this machine, and every run with its state, scores and curve; a click on a name opens it."""
 
 from __future__ import annotations
 
 import streamlit as st
 
 from molfun.runs.history import list_runs
-from molfun.ui import run_table, shell, start, text, theme
+from molfun.ui import queue_panels, run_dialogs, run_table, shell, start, text, theme
 
-shell.page_title("Runs", "Every run with its state, scores and validation curve. Choose one to open it.")
+shell.page_title("Runs", "Every run with its state, scores and validation curve. A click on a name opens it.")
+shell.draw_said()
+run_dialogs.draw_deleted()
+queue_panels.draw_queue()
 runs = list_runs(shell.home())
 if runs.empty:
     st.info(
@@ -20,8 +23,13 @@ if runs.empty:
 
 with st.container(horizontal=True, vertical_alignment="bottom"):
     search = st.text_input(
-        "Search", placeholder="Name, strategy, model, data", width=300, help="Keeps runs in which the words occur."
+        "Search",
+        placeholder="Name, strategy, model, data, notes",
+        width=300,
+        help="Keeps runs in which the words occur.",
     )
+    tags = sorted({tag for known in runs["tags"] for tag in known})
+    shown_tags = st.multiselect("Tags", tags, width=240, help="Keeps runs that have all of these.") if tags else []
     shown_states = st.pills(
         "State",
         sorted(runs["status"].unique()),
@@ -29,7 +37,9 @@ with st.container(horizontal=True, vertical_alignment="bottom"):
         help="Keeps runs in these states; none keeps all.",
         format_func=lambda status: theme.status_look(status).word,
     )
-shown = run_table.matching(runs, search, shown_states)
-run_table.draw_runs(shown, key="runs.table")
-st.caption(f"{len(shown):,} of {text.plural(len(runs), 'run')}")
+shown = run_table.matching(runs, search, shown_states, shown_tags)
+chosen = run_table.draw_runs(shown, key="runs.table", is_choice=True)
+if chosen:
+    run_table.draw_actions(chosen, key="runs")
+st.caption(f"{len(shown):,} of {text.plural(len(runs), 'run')} · tick rows to tag or delete them together")
 st.page_link(shell.NEW_RUN, label="New run", icon=":material/add_circle:")

@@ -1,17 +1,32 @@
-"""What every test shares: its own data folder, no network, fresh interpreters, tests that run alone."""
+"""What every test shares: its own data folder, no network, fresh interpreters, one browser, tests that run alone."""
 
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
+
 ROOT = Path(__file__).parents[1]
-SERIAL_FOLDERS = ("tests/browser", "tests/chaos")
+CHROMIUM_FLAGS = [
+    "--headless=new",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+SERIAL_FOLDERS = ("tests/browser", "tests/chaos", "tests/slurm")
 
 # Set before anything loads torch or transformers; child processes inherit it.
 os.environ["HF_HUB_OFFLINE"] = "1"
@@ -47,3 +62,16 @@ def fresh_python() -> Callable[..., str]:
         return done.stdout.strip()
 
     return run
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """Return a Chromium, the only one of all tests; without one they fail rather than skip."""
+    from playwright.sync_api import sync_playwright
+
+    path = os.environ.get("MOLFUN_CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
+    assert path, "The browser tests need chromium; install it, or name it with MOLFUN_CHROMIUM."
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=CHROMIUM_FLAGS)
+        yield browser
+        browser.close()

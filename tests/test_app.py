@@ -2,105 +2,30 @@
 
 from __future__ import annotations
 
-import json
-import math
-import os
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
-import pandas as pd
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from molfun.data.dataset import Dataset, save_dataset
-from molfun.data.settings import ColumnSettings, SplitSettings
-from molfun.runs.process import identity_of
+from molfun.data.dataset import Dataset
 from molfun.runs.spec import RunSpec
 from molfun.runs.store import RunFolder, RunStore
-from molfun.ui import shell
+from tests.drawn_pages import (
+    FRAME,
+    PAGES,
+    RESIDUES,
+    button,
+    dataset,
+    draw,
+    make_run,
+    words,
+    write_checkpoint,
+    write_results,
+)
 
-FRAME = Path(shell.__file__).with_name("frame.py")
-PAGES = {"home": shell.HOME, "data": shell.DATA, "new_run": shell.NEW_RUN, "live": shell.LIVE, "runs": shell.RUNS}
-RESIDUES = "ACDEFGHIKLMNPQRSTVWY"
-
-
-@pytest.fixture
-def dataset(home: Path) -> Dataset:
-    rows = [{"sequence": RESIDUES[i % 20] * (20 + i), "value": float(i)} for i in range(40)]
-    columns = ColumnSettings(sequence=["sequence"], target="value", task="regression")
-    return save_dataset(home / "datasets", pd.DataFrame(rows), columns, SplitSettings(), name="Tiny", about={})
-
-
-@pytest.fixture
-def make_run(home: Path, dataset: Dataset) -> Callable[..., RunFolder]:
-    """Return a function that writes a run folder as a worker leaves it."""
-
-    def make(run_id: str, status: str, *, num_steps: int = 20, **state: object) -> RunFolder:
-        spec = RunSpec.parse(
-            {"name": f"Run {run_id}", "data": {"dataset": dataset.id, "columns": dataset.columns.model_dump()}}
-        )
-        folder = RunStore(home).create(spec, run_id=run_id)
-        write_metrics(folder, num_steps)
-        if status == "running":
-            state |= identity_of(os.getpid())
-        now = time.time()
-        folder.write_state(
-            status=status, started=now - 60, heartbeat=now, step=num_steps, total_steps=40, epoch=2, epochs=4, **state
-        )
-        return folder
-
-    return make
-
-
-def write_metrics(folder: RunFolder, num_steps: int) -> None:
-    rows = []
-    for step in range(1, num_steps + 1):
-        row = {"kind": "step", "segment": 0, "step": step, "t": 0.0, "loss": math.exp(-step / 9), "epoch": step / 10}
-        rows.append({**row, "lr/head": 1e-3, "tokens_per_second": 1000.0})
-        if step % 10 == 0:
-            scores = {"epoch": step / 10, "val_loss": 1.0 / step, "val_spearman": 0.5}
-            rows.append({"kind": "epoch", "segment": 0, "step": step // 10, "t": 0.0, **scores})
-    folder.metrics_path.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    folder.log_path.write_text("Building the model\n")
-
-
-def write_results(folder: RunFolder, dataset: Dataset) -> None:
-    test = dataset.part("test")
-    predictions = pd.DataFrame({"row": test["row"], "target": test["target"], "prediction": test["target"] + 1.0})
-    predictions.to_parquet(folder.predictions / "test.parquet")
-    metrics = {"spearman": 0.71, "rmse": 1.0}
-    baselines = {"one_hot": {"spearman": 0.65, "rmse": 1.1}, "mean": {"spearman": None, "rmse": 2.0}}
-    folder.write_scoreboard(
-        {
-            "primary": "spearman",
-            "test": {"metrics": metrics, "rows": len(test)},
-            "baselines": baselines,
-            "weights": "pretrained",
-        }
-    )
-
-
-def draw(page: str, **query: str) -> AppTest:
-    """Draw a page at its address and return it; what it raised is raised here."""
-    app = AppTest.from_file(str(FRAME), default_timeout=60)
-    for name, value in query.items():
-        app.query_params[name] = value
-    app.switch_page(PAGES[page]) if page != "home" else app
-    app.run()
-    assert not app.exception, app.exception[0].stack_trace
-    return app
-
-
-def words(app: AppTest) -> str:
-    """Return everything that a drawn page says."""
-    kinds = ("title", "header", "subheader", "markdown", "caption", "info", "warning", "error", "success")
-    return "\n".join(element.value for kind in kinds for element in app.get(kind))
-
-
-def button(app: AppTest, label: str) -> Any:
-    return next(item for item in app.button if item.label == label)
+__all__ = ["dataset", "make_run"]
 
 
 @pytest.mark.parametrize("page", PAGES)
@@ -150,11 +75,25 @@ def test_live_of_a_failed_run_tells_the_cause(make_run: Callable[..., RunFolder]
 @pytest.mark.parametrize("status", ["stopped", "failed", "lost"])
 def test_live_of_a_run_that_ended_early_offers_to_resume_it(make_run: Callable[..., RunFolder], status: str) -> None:
     folder = make_run("early", status, cause="Something.")
-    assert "from its beginning: no checkpoint was written" in button(draw("live", run="early"), "Resume").help
-    for name, step in (("last", 12), ("previous", 10), (".last.writing", 99)):
-        (folder.checkpoints / name).mkdir()
-        (folder.checkpoints / name / "manifest.json").write_text(json.dumps({"step": step, "epoch": 1}))
-    assert "Goes on after step 12." in button(draw("live", run="early"), "Resume").help
+    resume = button(draw("live", run="early"), "Resume")
+    assert (resume.help, resume.disabled) == ("Goes on from its beginning: no checkpoint was written.", False)
+    write_checkpoint(folder, "previous", 10)
+    newest = write_checkpoint(folder, "last", 12)
+    assert button(draw("live", run="early"), "Resume").help == "Goes on after step 12, from the checkpoint last."
+    newest.write_bytes(b"torn")
+    app = draw("live", run="early")
+    assert "Goes on after step 10, from the checkpoint previous (last is damaged)." in words(app)
+    assert "last: weights.safetensors is not what was written" in words(app)
+
+
+def test_live_of_a_run_whose_checkpoints_are_all_damaged_says_why_it_cannot_go_on(
+    make_run: Callable[..., RunFolder],
+) -> None:
+    write_checkpoint(make_run("torn", "lost", cause="Killed."), "last", 12).unlink()
+    app = draw("live", run="torn")
+    assert button(app, "Resume").disabled
+    assert "None of its checkpoints can be used" in words(app)
+    assert "last: weights.safetensors is missing" in words(app)
 
 
 def test_live_lists_checkpoints_without_those_half_written(make_run: Callable[..., RunFolder]) -> None:
@@ -177,7 +116,7 @@ def test_live_of_a_finished_run_shows_its_score_beside_baselines(
     assert "Spearman correlation 0.710" in words(app)
     assert "“one-hot residues”, reaches 0.650" in words(app)
     assert "Stop" not in [item.label for item in app.button]
-    assert {"New run from these settings", "Run the random-weights control"} <= {item.label for item in app.button}
+    assert {"Fork…", "Run the random-weights control"} <= {item.label for item in app.button}
 
 
 def test_new_run_without_data_offers_the_examples() -> None:

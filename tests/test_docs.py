@@ -12,6 +12,8 @@ from types import ModuleType
 
 import pytest
 
+from tests.browser.test_gallery import AT_WORK, EMPTY, NARROW, SCHEMES
+
 ROOT = Path(__file__).parents[1]
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
 LINK = re.compile(r"!?\[[^\]]*\]\(\s*<?([^)\s>]+)>?(?:\s+\"[^\"]*\")?\s*\)|<img[^>]*\bsrc=\"([^\"]+)\"")
@@ -51,6 +53,16 @@ def links_in(page: Path) -> list[str]:
 def test_links_and_images_exist(page: Path) -> None:
     missing = [target for target in links_in(page) if not (page.parent / target).exists()]
     assert missing == []
+
+
+def test_every_screen_is_in_the_gallery() -> None:
+    pictures = {f"{name}-{scheme}" for name in (*EMPTY, *AT_WORK) for scheme in SCHEMES} | {
+        f"{n}-narrow" for n in NARROW
+    }
+    folder = ROOT / "docs" / "images" / "gallery"
+    assert {path.stem for path in folder.iterdir()} == pictures
+    shown = [target for target in links_in(ROOT / "docs" / "gallery.md") if target.endswith(".png")]
+    assert sorted(shown) == sorted(f"images/gallery/{name}.png" for name in pictures)
 
 
 def test_links_are_found(tmp_path: Path) -> None:

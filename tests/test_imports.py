@@ -25,8 +25,9 @@ TORCH_FREE = (
         "molfun.evaluation.baselines",
     ),
     *("molfun.training", "molfun.training.settings", "molfun.training.catalog", "molfun.training.defaults"),
+    "molfun.training.curves",
 )
-MAY_LOAD_TORCH = ("molfun.data.batches", "molfun.runs.worker")
+MAY_LOAD_TORCH = ("molfun.data.batches", "molfun.runs.scoring", "molfun.runs.worker")
 
 
 def module_name(path: Path) -> str:

@@ -226,3 +226,20 @@ def make_loader(
     return DataLoader(
         rows, batch_size=batch_size, sampler=sampler, collate_fn=collate, num_workers=0, generator=generator
     )
+
+
+def heaviest_batch(loader: DataLoader[Row]) -> Batch | None:
+    """Return the batch with the most tokens that shuffling could give: as many rows as a batch has, the longest ones.
+
+    Args:
+        loader: A loader of `make_loader`.
+
+    Returns:
+        The batch as the loader would collate it; None where the loader has no row.
+    """
+    rows = loader.dataset
+    if not isinstance(rows, SequenceRows) or not len(rows):
+        return None
+    longest = sorted(rows.rows, key=lambda row: sum(map(len, row.tokens)), reverse=True)
+    heaviest: Batch = loader.collate_fn(longest[: loader.batch_size])
+    return heaviest

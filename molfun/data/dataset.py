@@ -8,6 +8,7 @@ import re
 import shutil
 import tempfile
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,10 +19,14 @@ import pandas as pd
 import yaml
 
 from molfun.data.rows import encode_rows
+from molfun.data.saved import FACTS, ROWS, read_facts, read_rows
 from molfun.data.settings import ColumnSettings, SplitSettings, Task
 from molfun.data.splits import PARTS, assign_splits
 from molfun.data.tables import file_rows
-from molfun.errors import DataError, nearest
+from molfun.errors import DataError, nearest, printable
+
+DATASET_ID = re.compile(r"[a-z0-9][a-z0-9-]{0,99}")
+SHOWN_CHARACTERS = 100
 
 
 @dataclass(frozen=True)
@@ -105,7 +110,7 @@ def save_dataset(
         "unseen_classes": _unseen_classes(rows, classes, columns),
     }
     facts |= _target_scale(rows, columns)
-    if not (folder / "dataset.yaml").exists():
+    if not (folder / FACTS).exists():
         content = {
             "id": dataset_id,
             "name": name,
@@ -128,35 +133,33 @@ def load_dataset(root: Path, dataset_id: str) -> Dataset:
         DataError: There is none with that id, or its files cannot be read.
     """
     folder = Path(root) / dataset_id
-    if not re.fullmatch(r"[a-z0-9][a-z0-9-]*", dataset_id) or not (folder / "dataset.yaml").is_file():
+    if not DATASET_ID.fullmatch(dataset_id) or not folder.is_dir() or folder.is_symlink():
         known = [item["id"] for item in list_datasets(root)]
-        raise DataError(
-            f"No dataset has the id {dataset_id!r}{nearest(dataset_id, known) or '; the page Data lists them.'}"
-        )
+        shown = repr(printable(dataset_id, SHOWN_CHARACTERS))
+        raise DataError(f"No dataset has the id {shown}{nearest(dataset_id, known) or '; the page Data lists them.'}")
     try:
-        content = yaml.safe_load((folder / "dataset.yaml").read_text(encoding="utf-8"))
-        frame = pd.read_parquet(folder / "rows.parquet")
-        columns, split = ColumnSettings.parse(content["columns"]), SplitSettings.parse(content["split"])
-    except (OSError, ValueError, KeyError, TypeError, yaml.YAMLError):
+        facts = read_facts(folder)
+        frame = read_rows(folder, facts)
+    except DataError as error:
         raise DataError(
-            f"The dataset {dataset_id!r} in {folder} cannot be read; remove the folder and save it again."
+            f"The dataset {dataset_id!r} in {printable(str(folder), 500)} cannot be read: {str(error).rstrip('.')}; "
+            "remove the folder and save the dataset again."
         ) from None
-    if columns.task == "per_residue":
-        frame["target"] = [[int(index) for index in cell] for cell in frame["target"]]
-    classes = tuple(str(label) for label in content["classes"])
-    return Dataset(dataset_id, content["name"], folder, columns, split, classes, frame, content["about"])
+    if facts.task == "per_residue":
+        frame["target"] = [cell.tolist() for cell in frame["target"]]
+    about = facts.about.model_dump(exclude_unset=True)
+    return Dataset(dataset_id, facts.name, folder, facts.columns, facts.split, tuple(facts.classes), frame, about)
 
 
 def list_datasets(root: Path) -> list[dict[str, Any]]:
     """Return id, name, task, rows, counts, created, about of every saved dataset, newest first; rows stay on disk."""
     found = []
-    for path in sorted(Path(root).glob("[!.]*/dataset.yaml")):
-        try:
-            content = yaml.safe_load(path.read_text(encoding="utf-8"))
-            entry = {key: content[key] for key in ("id", "name", "task", "rows", "counts", "about")}
-            found.append(entry | {"created": content["about"].get("created", "")})
-        except (OSError, ValueError, KeyError, TypeError, AttributeError, yaml.YAMLError):
-            continue
+    for path in sorted(Path(root).glob(f"[!.]*/{FACTS}")):
+        with suppress(DataError):
+            facts = read_facts(path.parent)
+            entry = facts.model_dump(include={"id", "name", "task", "rows", "counts"})
+            about = facts.about.model_dump(exclude_unset=True)
+            found.append(entry | {"about": about, "created": facts.about.created})
     return sorted(found, key=lambda entry: str(entry["created"]), reverse=True)
 
 
@@ -204,12 +207,10 @@ def _write(folder: Path, rows: pd.DataFrame, content: dict[str, Any]) -> None:
     folder.parent.mkdir(parents=True, exist_ok=True)
     aside = Path(tempfile.mkdtemp(prefix=".saving-", dir=folder.parent))
     try:
-        rows.to_parquet(aside / "rows.parquet", index=False)
-        (aside / "dataset.yaml").write_text(
-            yaml.safe_dump(content, sort_keys=False, allow_unicode=True), encoding="utf-8"
-        )
+        rows.to_parquet(aside / ROWS, index=False)
+        (aside / FACTS).write_text(yaml.safe_dump(content, sort_keys=False, allow_unicode=True), encoding="utf-8")
         aside.rename(folder)
     except OSError as error:
         shutil.rmtree(aside, ignore_errors=True)
-        if not (folder / "dataset.yaml").exists():
+        if not (folder / FACTS).exists():
             raise DataError(f"The dataset cannot be saved in {folder.parent}: {error.strerror}.") from None

@@ -5,15 +5,21 @@ from __future__ import annotations
 import io
 import re
 
+import numpy as np
 import pandas as pd
 from biotite.file import InvalidFileError
 from biotite.sequence.io.fasta import FastaFile
 
-from molfun.errors import DataError
+from molfun.data import limits
+from molfun.data.labels import class_name
+from molfun.errors import DataError, printable
 
-NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?"
-FIELD = re.compile(r"\[?(\w+)=([^;|\]]*?)(?=\]|;|\||\s+\[?\w+=|\s*$)")
-TRAILING = re.compile(rf"[\s|;,]({NUMBER})\s*$")
+MAX_HEADER_CHARACTERS = 10_000
+# Possessive (++) and anchored, so that the time follows the length of a header, not its square.
+KEY = re.compile(r"(?<!\w)(\w++)=")
+END = re.compile(r"[\];|]|(?<!\s)\s++(?:\[?\w++=|$)")
+NUMBER = re.compile(r"[-+]?(?:\d++\.?+\d*+|\.\d++)(?:[eE][-+]?\d++)?")
+BREAKS = re.compile(r"[\s|;,]")
 
 
 def read_fasta(text: str, shown: str) -> pd.DataFrame:
@@ -28,33 +34,57 @@ def read_fasta(text: str, shown: str) -> pd.DataFrame:
         no header has such fields, a trailing number becomes `value`.
 
     Raises:
-        DataError: There is no record, or text stands before the first `>`.
+        DataError: There is no record, text stands before the first `>`, or there are too many records or fields.
     """
-    try:
-        records = list(FastaFile.read_iter(io.StringIO(text)))
-    except (InvalidFileError, ValueError, IndexError):
-        records = []
+    records = _records(text)
     if not records or not text.lstrip().startswith(">"):
         raise DataError(
             f"{shown} holds no FASTA record; expected lines that start with '>', each followed by a sequence."
         )
+    for number, (header, _) in enumerate(records, start=1):
+        if len(header) > MAX_HEADER_CHARACTERS:
+            raise DataError(
+                f"{shown}, record {number}: the line that starts with '>' has {len(header):,} characters, the limit is "
+                f"{MAX_HEADER_CHARACTERS:,}; put the sequence on lines of its own."
+            )
     rows = [_row(header, sequence) for header, sequence in records]
     if not any(len(row) > 2 for row in rows):
         rows = [row | _trailing(header) for row, (header, _) in zip(rows, records, strict=True)]
-    frame = pd.DataFrame(rows).astype(object)
-    frame = frame.where(frame.notna(), None)
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    limits.refuse_size(shown, len(rows), len(names))
+    frame = pd.DataFrame({name: pd.Series([row.get(name) for row in rows], dtype=object) for name in names})
     frame.attrs = {"first_row": 1}
     return frame
 
 
+def _records(text: str) -> list[tuple[str, str]]:
+    """Return (header, sequence) of every record, none where the text is no FASTA."""
+    try:
+        # newline=None reads the line ends of every system.
+        return list(FastaFile.read_iter(io.StringIO(text, newline=None)))
+    except (InvalidFileError, ValueError, IndexError):
+        return []
+
+
 def _row(header: str, sequence: str) -> dict[str, str]:
-    fields = {key: value.strip() for key, value in FIELD.findall(header) if key not in ("id", "sequence")}
+    fields = {key: value for key, value in _fields(header).items() if key not in ("id", "sequence")}
     return {"id": (header.split() or [""])[0], "sequence": "".join(sequence.split())} | fields
 
 
+def _fields(header: str) -> dict[str, str]:
+    """Return {key: value} of "key=value", "[key=a longer value]", separated by blanks, "|" or ";"."""
+    fields, place = {}, 0
+    while found := KEY.search(header, place):
+        end = END.search(header, found.end())
+        place = len(header) if end is None else end.start()
+        fields[found[1]] = header[found.end() : place].strip()
+    return fields
+
+
 def _trailing(header: str) -> dict[str, str]:
-    found = TRAILING.search(header)
-    return {"value": found[1]} if found else {}
+    last = header.rstrip()
+    number = BREAKS.split(last)[-1]
+    return {"value": number} if number != last and NUMBER.fullmatch(number) else {}
 
 
 def join_values(records: pd.DataFrame, values: pd.DataFrame, shown: str, shown_values: str) -> pd.DataFrame:
@@ -70,18 +100,27 @@ def join_values(records: pd.DataFrame, values: pd.DataFrame, shown: str, shown_v
         DataError: An id stands twice in the values, or no id is in both files.
     """
     key = next((name for name in values.columns if name.lower() == "id"), values.columns[0])
-    ids = values[key].astype(str).str.strip()
+    ids = values[key].map(class_name)
     if ids.duplicated().any():
         index = int(ids.duplicated().to_numpy().argmax())
-        row = index + int(values.attrs.get("first_row", 2))
-        raise DataError(f"{shown_values}, row {row}: the id {ids[index]!r} stands twice; expected one row an id.")
+        row = _row_numbers(values)[index]
+        raise DataError(
+            f"{shown_values}, row {row}: the id {printable(ids[index], 80)!r} stands twice; expected one row an id."
+        )
     if not set(ids) & set(records["id"]):
         raise DataError(
-            f"No id is in both files: {shown} has {records['id'].iloc[0]!r} first, {shown_values} column {key!r} has "
-            f"{ids.iloc[0]!r}; expected the first word of each FASTA header there."
+            f"No id is in both files: {shown} has {printable(records['id'].iloc[0], 80)!r} first, "
+            f"{shown_values} column {key!r} has {printable(ids.iloc[0], 80)!r}; expected the first word of each "
+            "FASTA header there."
         )
     added = values.drop(columns=[key, "sequence"], errors="ignore").set_index(pd.Index(ids))
     kept = records.drop(columns=[name for name in added.columns if name in records.columns])
     joined = kept.join(added, on="id")
     joined.attrs = {"first_row": 1}
     return joined
+
+
+def _row_numbers(values: pd.DataFrame) -> np.ndarray:
+    """Return the row of the file of every row of the values."""
+    first = int(values.attrs.get("first_row", 2))
+    return np.asarray(values.attrs.get("file_rows", range(first, first + len(values))))

@@ -30,6 +30,8 @@ def number(cell: Any) -> float | None:
         return float(cell)
     except (TypeError, ValueError):
         return None
+    except OverflowError:  # a whole number of more than 308 digits
+        return math.inf
 
 
 def class_name(cell: Any) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from molfun.models.modules import coverage_warnings, list_modules, lora_coverage
 from molfun.models.structure import MolfunStructureModel
 
 
@@ -17,8 +18,9 @@ def count_parts(model: MolfunStructureModel, groups: Sequence[Mapping[str, Any]]
 
     Returns:
         {"parts": [{"name", "total", "trainable", "lr"}], "groups": [{"name", "lr", "num_parameters"}],
-        "blocks": [{"index", "total", "trainable", "lr"}], "total", "trainable", "warnings"}. `lr` is the highest rate
-        of the part's parameters, None where nothing trains.
+        "blocks": [{"index", "total", "trainable", "lr"}], "modules": as `list_modules` gives them, "lora": as
+        `lora_coverage` does, "total", "trainable", "warnings"}. `lr` is the highest rate of the part's parameters,
+        None where nothing trains.
     """
     rates = {id(p): float(group["lr"]) for group in groups for p in group["params"]}
     parts: list[dict[str, Any]] = []
@@ -36,9 +38,11 @@ def count_parts(model: MolfunStructureModel, groups: Sequence[Mapping[str, Any]]
     listed = [
         {"name": g["name"], "lr": float(g["lr"]), "num_parameters": sum(p.numel() for p in g["params"])} for g in groups
     ]
+    coverage = lora_coverage(model)
     return {
-        "parts": parts, "groups": listed, "blocks": blocks, "total": sum(p["total"] for p in parts),
-        "trainable": sum(p["trainable"] for p in parts), "warnings": _warnings(listed),
+        "parts": parts, "groups": listed, "blocks": blocks, "modules": list_modules(model, groups), "lora": coverage,
+        "total": sum(p["total"] for p in parts), "trainable": sum(p["trainable"] for p in parts),
+        "warnings": [*_warnings(listed), *coverage_warnings(coverage)],
     }  # fmt: skip
 
 

@@ -45,4 +45,8 @@ class ModelSettings(Settings):
         help="'pretrained', 'random' (a control: the untrained architecture), or a folder in Hugging Face format.",
         group="Model",
     )
+    start_from: str = setting(
+        "", label="Start from", group="Model", level="advanced",
+        help="Id of a run of the same model and strategy whose best weights this one starts from, or ID/last.",
+    )  # fmt: skip
     head: HeadSettings = HeadSettings()

@@ -21,11 +21,11 @@ from typing import IO, Any
 
 from molfun.data.dataset import load_dataset
 from molfun.errors import ModelError, RunError
+from molfun.runs.detached import worker_environment
 from molfun.runs.files import read_json, write_json
-from molfun.runs.launchers.local import worker_environment
 
 COMMAND = (sys.executable, "-m", "molfun.training.preview", "--serve")
-FORMAT = 1  # part of every cache key; raise it when answers change their form
+FORMAT = 2  # part of every cache key; raise it when answers change their form
 
 
 class AnalysisProcess:
@@ -147,7 +147,7 @@ def preview_parameters(
         analysis: The process to ask; None is the app's own.
 
     Returns:
-        Keys `parts`, `groups`, `blocks`, `total`, `trainable`, `warnings`; counts are numbers of parameters.
+        As `molfun.models.parameters.count_parts` does; counts are numbers of parameters.
 
     Raises:
         DataError: The dataset does not exist.
@@ -164,7 +164,28 @@ def preview_parameters(
         "num_chains": num_chains,
         "task": task,
     }
-    cached = home / "cache" / "parameters" / f"{_key(request)}.json"
+    return _ask(home / "cache" / "parameters", request, analysis)
+
+
+def forecast_memory(
+    home: Path, request: Mapping[str, Any], *, analysis: AnalysisProcess | None = None
+) -> dict[str, Any]:
+    """Return what the heaviest batch takes, from the cache where it was asked before.
+
+    Args:
+        home: The data folder.
+        request: As `molfun.training.forecast.forecast` takes it.
+        analysis: As in `preview_parameters`.
+
+    Raises:
+        ModelError: The model or the strategy cannot be built.
+        RunError: The analysis process does not answer.
+    """
+    return _ask(home / "cache" / "memory", {"what": "memory", **request}, analysis)
+
+
+def _ask(cache: Path, request: Mapping[str, Any], analysis: AnalysisProcess | None) -> dict[str, Any]:
+    cached = cache / f"{_key(request)}.json"
     if answer := read_json(cached):
         return answer
     answer = (analysis or shared_analysis()).ask(request)

@@ -2,23 +2,33 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
 import math
 import os
 import secrets
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
+
+from molfun.plain_files import parse_object, read_plain
+
+MAX_JSON_BYTES = 16 * 1024 * 1024
+RESERVE_BYTES = 1 << 16
 
 
 def replace_text(path: Path, text: str) -> None:
     """Write a file so that a reader sees the old one or the new one, never half of it."""
     # The name aside is this call's own: app and worker may write the same file within the same moment.
     aside = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(2)}")
-    aside.write_text(text, encoding="utf-8")
-    aside.replace(path)
+    try:
+        aside.write_text(text, encoding="utf-8")
+        aside.replace(path)
+    except OSError:
+        aside.unlink(missing_ok=True)
+        raise
 
 
 def write_json(path: Path, values: Mapping[str, Any]) -> None:
@@ -36,17 +46,45 @@ def _plain(value: Any) -> Any:
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """Return the JSON object in a file; empty where the file is absent or holds none."""
+    """Return the JSON object in a file; empty where the file is absent, no plain file, too large, or holds none."""
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        return parse_object(read_plain(path, MAX_JSON_BYTES)) or {}
+    except (OSError, ValueError):  # ValueError is what Python makes of a path with a NUL character
         return {}
-    return values if isinstance(values, dict) else {}
 
 
 @contextmanager
 def locked(path: Path) -> Iterator[None]:
-    """Hold the lock file `path`, so that reading, changing and writing is one step among processes and threads."""
+    """Hold the lock file `path`, so that reading, changing and writing is one step among processes and threads.
+
+    On a shared disk that knows no locks (some NFS servers) it holds nothing; single files are replaced whole anyway.
+    """
     with path.open("a") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX)
+        except OSError as error:
+            if error.errno not in (errno.ENOLCK, errno.EOPNOTSUPP):
+                raise
         yield
+
+
+def put_in_reserve(path: Path, num_bytes: int = RESERVE_BYTES) -> None:
+    """Write a file whose room can be given back on a full disk, so that the end of a run can still be noted."""
+    if not path.exists():
+        with suppress(OSError):
+            path.write_bytes(os.urandom(num_bytes))
+
+
+def write_json_surely(path: Path, values: Mapping[str, Any], *, reserve: Path) -> None:
+    """Write one JSON object; on a full disk, give up the reserve for it.
+
+    Raises:
+        OSError: It cannot be written all the same.
+    """
+    try:
+        write_json(path, values)
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT) or not reserve.exists():
+            raise
+        reserve.unlink(missing_ok=True)
+        write_json(path, values)

@@ -12,14 +12,13 @@ import numpy as np
 import pandas as pd
 
 from molfun.errors import MolfunError
-from molfun.runs.spec import RunSpec
 from molfun.runs.status import RunStatus, run_status
 from molfun.runs.store import RunFolder, RunStore
-from molfun.tracking.reader import read_metrics
+from molfun.tracking.pool import READERS
 
 COLUMNS = (
     "id", "name", "status", "cause", "strategy", "model", "weights", "dataset", "task", "metric", "best", "test",
-    "epoch", "epochs", "progress", "created", "minutes", "sparkline",
+    "epoch", "epochs", "progress", "created", "minutes", "sparkline", "tags", "notes", "where",
 )  # fmt: skip
 SPARKLINE_POINTS = 60
 
@@ -28,7 +27,8 @@ def list_runs(home: Path) -> pd.DataFrame:
     """Return one row a run, newest first, with the columns `COLUMNS`.
 
     `metric` names the metric of `best` (validation) and `test`, NaN where not known; `created` is a UTC time stamp,
-    `minutes` the time at work, `sparkline` at most 60 validation losses. A run that cannot be read still has its row.
+    `minutes` the time at work, `sparkline` at most 60 validation losses, `tags` a list of words, `where` the name of a
+    launcher. A run that cannot be read still has its row.
     """
     rows = [_row(folder) for folder in RunStore(home).list()]
     return pd.DataFrame(rows, columns=list(COLUMNS))
@@ -54,13 +54,26 @@ def _row(folder: RunFolder) -> dict[str, Any]:
         "created": pd.Timestamp(_number(state.get("created"), 0.0), unit="s", tz="UTC"),
         "minutes": _minutes(status),
         "sparkline": sparkline(folder.metrics_path),
+        **_amended(folder),
+        "where": str(folder.read_launch().get("launcher") or "local"),
+    }
+
+
+def _amended(folder: RunFolder) -> dict[str, Any]:
+    """Return what people changed after the start; the name only where they changed it."""
+    amended = folder.read_amended()
+    name, tags, notes = (amended.get(key) for key in ("name", "tags", "notes"))
+    return {
+        **({"name": name} if isinstance(name, str) and name else {}),
+        "tags": [str(tag) for tag in tags] if isinstance(tags, list) else [],
+        "notes": notes if isinstance(notes, str) else "",
     }
 
 
 def _choices(folder: RunFolder) -> dict[str, Any]:
     try:
-        spec = _spec(folder.spec_path, folder.spec_path.stat().st_mtime_ns)
-    except (MolfunError, OSError):
+        spec = folder.spec
+    except MolfunError:
         return dict.fromkeys(("strategy", "model", "weights", "dataset", "task"), "") | {"name": folder.id}
     columns = spec.data.columns
     return {
@@ -71,12 +84,6 @@ def _choices(folder: RunFolder) -> dict[str, Any]:
         "dataset": spec.data.dataset or spec.data.example or spec.data.table,
         "task": columns.task if columns else "",
     }
-
-
-@lru_cache(maxsize=1024)
-def _spec(path: Path, modified: int) -> RunSpec:
-    """Read a spec; specs never change, so a page that refreshes reads each once."""
-    return RunSpec.from_yaml(path)
 
 
 def _scores(board: Mapping[str, Any], best: Mapping[str, Any]) -> dict[str, Any]:
@@ -102,8 +109,9 @@ def sparkline(path: Path, num_points: int = SPARKLINE_POINTS) -> list[float]:
 
 @lru_cache(maxsize=1024)
 def _sparkline(path: Path, modified: int, size: int, num_points: int) -> tuple[float, ...]:
-    _, epochs = read_metrics(path)
-    losses = epochs.get("val_loss", pd.Series(dtype=float)).dropna().to_numpy()
+    reader = READERS.of(path)
+    reader.poll()
+    losses = reader.epochs.get("val_loss", pd.Series(dtype=float)).dropna().to_numpy()
     if len(losses) > num_points:
         losses = losses[np.linspace(0, len(losses) - 1, num_points).round().astype(int)]
     return tuple(float(loss) for loss in losses)

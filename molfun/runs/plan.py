@@ -6,20 +6,20 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from molfun.adapters.catalog import find_model
 from molfun.data.dataset import Dataset
 from molfun.data.examples import EXAMPLES
 from molfun.data.settings import ColumnSettings
-from molfun.errors import SettingError, nearest
+from molfun.errors import SettingError, nearest, printable
 from molfun.runs.resolve import resolve_data, table_beside
 from molfun.runs.spec import DataSource, RunSpec
 from molfun.runs.submit import resolve_spec
 from molfun.training.catalog import STRATEGIES
 from molfun.training.defaults import recommended
 from molfun.training.settings import StrategySettings
+from molfun.yaml_files import load_mapping
 
+SHOWN_CHARACTERS = 100
 TABLE_ENDINGS = (".csv", ".tsv", ".txt", ".xlsx", ".parquet", ".fasta", ".fa", ".faa")
 
 
@@ -34,12 +34,20 @@ def read_target(target: str) -> dict[str, Any]:
         return {"data": {"example": target}}
     if path.suffix.lower() in TABLE_ENDINGS:
         return {"data": {"table": str(path.absolute())}}
-    if not path.exists():
+    if not _exists(path):
         hint = nearest(target, EXAMPLES) or f"; examples are {', '.join(EXAMPLES)}."
-        raise SettingError(f"Neither a spec file nor an example is named {target!r}{hint}")
-    RunSpec.from_yaml(path)
-    values: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
+        shown = repr(printable(target, SHOWN_CHARACTERS))
+        raise SettingError(f"Neither a spec file nor an example is named {shown}{hint}")
+    values = load_mapping(path)
+    RunSpec.parse(values)
     return table_beside(values, path.parent.absolute())
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except (OSError, ValueError):  # a name that is too long, or holds a NUL character
+        return False
 
 
 def plan_run(

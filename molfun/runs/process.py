@@ -10,15 +10,17 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import psutil
 
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+KILL_SECONDS = 10.0  # what a killed process gets until it is taken for gone
 TOLERANCE_SECONDS = 0.05  # create_time comes from clock ticks
-PR_SET_PDEATHSIG = 1  # <linux/prctl.h>
+PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36  # <linux/prctl.h>
 
 
 def boot_id() -> str:
@@ -108,6 +110,43 @@ def end_with_parent(parent: int) -> None:
         os.kill(os.getpid(), signal.SIGKILL)
 
 
+def adopt_orphans() -> None:
+    """Let processes below this one whose parent ends become its children (prctl(2)), so that none is lost sight of.
+
+    Elsewhere than on Linux this does nothing.
+    """
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1)
+
+
+def end_descendants(*, wait_seconds: float) -> None:
+    """End everything below this process: SIGTERM, and SIGKILL for what is left after `wait_seconds` (0: at once)."""
+    family = psutil.Process().children(recursive=True)
+    for process in family if wait_seconds else []:
+        with suppress(psutil.Error):
+            process.terminate()
+    end_survivors(family, wait_seconds=wait_seconds)
+
+
+def end_survivors(processes: Sequence[psutil.Process], *, wait_seconds: float) -> None:
+    """Wait for processes that were asked to end, and kill those that did not."""
+    _, left = psutil.wait_procs(processes, timeout=wait_seconds)
+    for survivor in left:
+        # psutil compares the start time before it signals, so a recycled pid is never hit.
+        with suppress(psutil.Error):
+            survivor.kill()
+    psutil.wait_procs(left, timeout=KILL_SECONDS)
+
+
+def num_memory_kills() -> int:
+    """Return how many processes this machine has ended for lack of memory since it started; 0 where nobody counts."""
+    try:
+        lines = Path("/proc/vmstat").read_text(encoding="ascii").splitlines()
+    except OSError:
+        return 0
+    return sum(int(line.split()[1]) for line in lines if line.startswith("oom_kill "))
+
+
 def num_usable_cores() -> int:
     """Return the cores that this process may use, which a scheduler or container can make fewer than there are."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
@@ -116,3 +155,9 @@ def num_usable_cores() -> int:
 def threads_per_process(num_processes: int) -> int:
     """Return how many compute threads each of several processes on this machine should use, 1 at least."""
     return max(1, num_usable_cores() // num_processes)
+
+
+def threads_wanted(num_processes: int) -> int:
+    """Return how many threads the environment asks for (a cluster sets OMP_NUM_THREADS), else a fair share."""
+    asked = os.environ.get("OMP_NUM_THREADS", "")
+    return int(asked) if asked.isdigit() and int(asked) else threads_per_process(num_processes)

@@ -11,8 +11,10 @@ import yaml
 from molfun.data.settings import ColumnSettings, SplitSettings
 from molfun.errors import SettingError
 from molfun.models.settings import ModelSettings
+from molfun.runs.launchers.settings import LaunchSettings
 from molfun.settings import Settings, setting
 from molfun.training.settings import AnyStrategySettings, HeadOnlySettings, TrainingSettings
+from molfun.yaml_files import load_mapping, parse_value
 
 
 class DataSource(Settings):
@@ -43,6 +45,7 @@ class RunSpec(Settings):
     model: ModelSettings = ModelSettings()
     strategy: AnyStrategySettings = HeadOnlySettings()
     training: TrainingSettings = TrainingSettings()
+    launch: LaunchSettings = LaunchSettings()
     trackers: list[str] = setting(
         [], label="Trackers", help="Remote trackers beside the local record, e.g. wandb.", group="Run"
     )
@@ -54,15 +57,7 @@ class RunSpec(Settings):
         Raises:
             SettingError: The file is missing, is no YAML mapping, or holds an unknown or invalid setting.
         """
-        try:
-            values = yaml.safe_load(path.read_text(encoding="utf-8"))
-        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-            raise SettingError(f"Cannot read the spec {path}: {error}. Expected a YAML file.") from None
-        if not isinstance(values, dict):
-            raise SettingError(
-                f"The spec {path} holds no settings; expected YAML such as 'data: {{example: v_genes}}'."
-            )
-        return cls.parse(values)
+        return cls.parse(load_mapping(path))
 
     def to_yaml(self) -> str:
         """Return all settings, resolved, as YAML."""
@@ -101,4 +96,4 @@ def _scalar(text: str) -> Any:
             return kind(text)
         except ValueError:
             continue
-    return yaml.safe_load(text) if text else text
+    return parse_value(text, "The value") if text else text

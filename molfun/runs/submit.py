@@ -16,9 +16,10 @@ from molfun.losses.names import LOSSES_OF_TASK, MIN_ITEMS, installed_losses, unk
 from molfun.models.settings import ModelSettings
 from molfun.runs.advice import propose_name
 from molfun.runs.launchers.base import Launcher
-from molfun.runs.launchers.local import LocalLauncher
+from molfun.runs.launchers.catalog import find_launcher
 from molfun.runs.resolve import resolve_data
 from molfun.runs.spec import DataSource, RunSpec
+from molfun.runs.steering import checkpoint_of
 from molfun.runs.store import RunFolder, RunStore
 from molfun.tracking.catalog import find_tracker
 
@@ -33,7 +34,7 @@ def submit_run(home: Path, spec: RunSpec, *, run_id: str | None = None, launcher
         home: The data folder.
         spec: What to train; need not be resolved.
         run_id: Id of the run; a second submission with the same id fails, so a double click starts one run.
-        launcher: Where it runs; None is this machine.
+        launcher: Where it runs; None is where its settings say.
 
     Raises:
         DataError: The data cannot be used; nothing was created.
@@ -42,8 +43,10 @@ def submit_run(home: Path, spec: RunSpec, *, run_id: str | None = None, launcher
         RunError: The id is taken or the worker could not be started.
     """
     resolved, _ = resolve_spec(home, spec)
+    launcher = launcher or find_launcher(resolved.launch.where)
+    launcher.check(resolved)
     folder = RunStore(home).create(resolved, run_id=run_id)
-    (launcher or LocalLauncher()).start(folder)
+    launcher.start(folder)
     return folder
 
 
@@ -57,6 +60,7 @@ def resolve_spec(home: Path, spec: RunSpec) -> tuple[RunSpec, Dataset]:
         SettingError: Not exactly one source of data is given, or loss, class weights, monitored metric or batch size
             do not fit together.
         ModelError: The model is unknown, its weights or a tracker's package are absent.
+        RunError: There is no checkpoint of the run whose weights it should start from.
     """
     card = find_model(spec.model.name)
     check_weights(spec.model, card)
@@ -66,6 +70,9 @@ def resolve_spec(home: Path, spec: RunSpec) -> tuple[RunSpec, Dataset]:
     loss = loss_for(dataset.task, spec.strategy.loss_fn)
     check_loss_options(dataset.task, loss, spec)
     check_monitor(dataset.task, spec.strategy.monitor)
+    check_nodes(spec)
+    if spec.model.start_from:
+        checkpoint_of(home, spec.model.start_from)
     if dataset.task == "per_residue" and dataset.num_chains > 1:
         raise SettingError(
             f"Per-residue classification takes one sequence column, not {dataset.num_chains}; choose one."
@@ -140,6 +147,20 @@ def check_monitor(task: str, metric: str) -> None:
     raise SettingError(
         f"Setting 'strategy.monitor' is {metric!r}" + (hint or f"; for {task} choose one of {', '.join(known)}.")
     )
+
+
+def check_nodes(spec: RunSpec) -> None:
+    """Hold that every node gets as many processes as the others.
+
+    Raises:
+        SettingError: It does not.
+    """
+    nodes, processes = spec.launch.nodes, spec.training.num_processes
+    if processes % nodes:
+        raise SettingError(
+            f"Setting 'training.num_processes' is {processes}, which {nodes} nodes cannot share evenly; choose a "
+            f"multiple of {nodes}."
+        )
 
 
 def monitors_for(task: str) -> tuple[str, ...]:

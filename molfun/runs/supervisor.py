@@ -1,7 +1,7 @@
-"""The process that watches a run of several processes: `python -m molfun.runs.supervisor RUN_DIR`.
+"""The process that watches a run: `python -m molfun.runs.supervisor RUN_DIR`. Every run has one, in its own session.
 
-It starts torchrun, hands signals on, and says why the run failed: none of its processes can know that alone. Never
-loads torch.
+It starts the processes, hands signals on, ends a run that hangs, waits for all of them, and says how it ended: none of
+them can know that alone. Never loads torch.
 """
 
 from __future__ import annotations
@@ -9,40 +9,45 @@ from __future__ import annotations
 import argparse
 import logging
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
-from contextlib import suppress
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from types import FrameType
-
-import psutil
+from typing import Any
 
 from molfun.errors import MolfunError
 from molfun.runs import control
+from molfun.runs.attempts import begin_again
 from molfun.runs.endings import (
+    DISK_FULL,
     ENDED_AT_ONCE,
-    NOTES,
-    PARENT,
+    INTERRUPTED,
     find_cause,
+    hung,
     read_end,
     read_exit_codes,
     read_failures,
 )
-from molfun.runs.process import identity_of, threads_per_process
-from molfun.runs.store import RunFolder
+from molfun.runs.folder import RunFolder
+from molfun.runs.process import adopt_orphans, end_descendants, find_process, identity_of, num_memory_kills
+from molfun.runs.secrets import guard_streams
+from molfun.runs.starters import Starter, choose_starter
 
 logger = logging.getLogger("molfun.supervisor")
 
-SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)
-# After one process has failed: what the others get until they are killed.
-SHUTDOWN_SECONDS = 5
+SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1, signal.SIGHUP)
+LOOK_SECONDS = 0.5
+# What processes that hang get to end by themselves, until they are killed.
+TERM_SECONDS = 10.0
+# Less room than this, and not even the words of a process that ran out of it could be written down.
+FULL_BYTES = 1 << 16
 
 
 class Supervisor:
-    """One attempt at a run of several processes, from their start to their end.
+    """One attempt at a run, from the start of its processes to their end.
 
     Args:
         folder: The run folder.
@@ -53,89 +58,108 @@ class Supervisor:
 
     def __init__(self, folder: RunFolder) -> None:
         self.folder = folder
-        self.num_processes = folder.spec.training.num_processes
-        self.was_signalled = False
-        self._torchrun: subprocess.Popen[bytes] | None = None
+        self.starter: Starter = choose_starter(folder)
+        self.hang_seconds = 60.0 * folder.spec.launch.hang_minutes
+        self.num_signals = 0
+        self.is_hung = False
+        self._child: subprocess.Popen[bytes] | None = None
+        self._memory_kills = num_memory_kills()
 
     def run(self) -> int:
         """Start the processes, wait for all of them and note how the run ended; return the exit code."""
         for number in SIGNALS:
-            signal.signal(number, self._hand_on)
-        with TemporaryDirectory(prefix="molfun-", ignore_cleanup_errors=True) as notes:
-            logger.info("Starting %d processes.", self.num_processes)
-            # A session of its own, so that a signal to this one's group reaches it through us only, once.
-            self._torchrun = subprocess.Popen(
-                self._command(notes), env=self._environment(notes), stdin=subprocess.DEVNULL, start_new_session=True
-            )
-            if self.was_signalled:
-                self._torchrun.terminate()
-            returncode = self._torchrun.wait()
-            self._conclude(returncode, Path(notes))
-        return 0 if self.folder.read_state().get("status") in ("finished", "stopped") else 1
+            signal.signal(number, self._on_signal)
+        adopt_orphans()
+        shutil.rmtree(self.folder.notes, ignore_errors=True)
+        self.folder.notes.mkdir()
+        # A session of its own, so that a signal to this one's group reaches it through us only, once.
+        self._child = subprocess.Popen(
+            self.starter.command(), env=self.starter.environment(), stdin=subprocess.DEVNULL, start_new_session=True
+        )
+        if self.num_signals:
+            self._child.terminate()
+        self._wait(self._child)
+        end_descendants(wait_seconds=0)
+        return self._conclude(self._child.returncode)
 
-    def _command(self, notes: str) -> list[str]:
-        return [
-            sys.executable, "-m", "molfun.runs.torchrun", "--standalone",
-            "--nproc-per-node", str(self.num_processes),
-            # A process that is started again inside the group often hangs; a resume starts a fresh group instead.
-            "--max-restarts", "0",
-            "--shutdown-timeout", str(SHUTDOWN_SECONDS),
-            "--signals-to-handle", "SIGTERM,SIGINT,SIGHUP,SIGQUIT,SIGUSR1",
-            "--log-dir", notes,
-            "-m", "molfun.runs.rank", str(self.folder.path),
-        ]  # fmt: skip
+    def _wait(self, child: subprocess.Popen[bytes]) -> None:
+        """Wait for the end of the processes; end them where they give no sign of life for too long."""
+        last_sign, seen = None, time.monotonic()
+        while True:
+            try:
+                child.wait(timeout=LOOK_SECONDS)
+                return
+            except subprocess.TimeoutExpired:
+                pass
+            sign = self.folder.read_state().get("heartbeat")
+            if sign != last_sign:
+                last_sign, seen = sign, time.monotonic()
+            elif self.hang_seconds and time.monotonic() - seen > self.hang_seconds:
+                logger.error("No sign of life for %.0f seconds; ending the processes.", self.hang_seconds)
+                self.is_hung = True
+                end_descendants(wait_seconds=TERM_SECONDS)
 
-    def _environment(self, notes: str) -> dict[str, str]:
-        return {
-            # torchrun would say 1 and warn; the worker sets its threads by itself.
-            "OMP_NUM_THREADS": str(threads_per_process(self.num_processes)),
-            **os.environ,
-            NOTES: notes,
-            PARENT: str(os.getpid()),
-            "TORCH_DISABLE_SHARE_RDZV_TCP_STORE": "1",
-        }
+    def _on_signal(self, number: int, frame: FrameType | None) -> None:
+        """Hand a signal on; the processes save and end, a second one ends them at once."""
+        self.num_signals += 1
+        if self._child is not None:
+            # Workers know no SIGHUP; it would end them without a word.
+            wish = signal.SIGTERM if number == signal.SIGHUP else number
+            self.starter.hand_on(self._child, wish, is_first=self.num_signals == 1)
 
-    def _hand_on(self, number: int, frame: FrameType | None) -> None:
-        """Send a signal to the processes, which save and end; a second one gives them only seconds.
-
-        torchrun itself would give them only seconds at the first one.
-        """
-        ranks = self._ranks()
-        if self._torchrun is not None and (self.was_signalled or not ranks):
-            self._torchrun.terminate()
-        for rank in [] if self.was_signalled else ranks:
-            with suppress(psutil.Error):
-                rank.send_signal(number)
-        self.was_signalled = True
-
-    def _ranks(self) -> list[psutil.Process]:
-        try:
-            ranks: list[psutil.Process] = psutil.Process(self._torchrun.pid).children() if self._torchrun else []
-        except psutil.Error:
-            return []
-        return ranks
-
-    def _conclude(self, returncode: int, notes: Path) -> None:
+    def _conclude(self, returncode: int) -> int:
         """Note how the run ended. Nobody else does, so an ended run has no process left."""
-        end = read_end(notes) or self._explain(returncode, notes)
+        end = self._end(returncode)
         if end["cause"]:
             logger.info(end["cause"])
+        was_asked = control.read(self.folder, "stop").get("by") == "user"
+        if end["status"] == "stopped" and not was_asked and self._comes_back():
+            return 0
         # Before the end is known: from then on the run may be started again, and be asked again.
-        control.clear(self.folder, "stop")
-        self.folder.write_state(**end, ended=time.time())
+        control.clear(self.folder)
+        self.folder.write_state(is_last=True, **end, ended=time.time(), paused=None)
+        shutil.rmtree(self.folder.notes, ignore_errors=True)
+        return 0 if end["status"] in ("finished", "stopped") else 1
 
-    def _explain(self, returncode: int, notes: Path) -> dict[str, str]:
-        """Return how a run ended whose main process did not come to its end."""
+    def _comes_back(self) -> bool:
+        """Have an interrupted run started again; return whether it will be."""
+        if not self.starter.is_interrupted():
+            return False
+        begin_again(self.folder)
+        self.folder.write_state(cause=INTERRUPTED)
+        logger.info(INTERRUPTED)
+        self.starter.come_back()
+        return True
+
+    def _end(self, returncode: int) -> dict[str, Any]:
+        """Return how the run ended, as the main process says, else as can be found out."""
+        notes = self.folder.notes
+        if self.is_hung:
+            step = self.folder.read_state().get("step")
+            return {"status": "failed", "cause": hung(self.hang_seconds, step)}
+        if end := read_end(notes):
+            return end
         failures = read_failures(notes)
-        if self.was_signalled and all(failure.is_secondary for failure in failures):
+        if self.num_signals and all(failure.is_secondary for failure in failures):
             return {"status": "stopped", "cause": ENDED_AT_ONCE}
-        codes = read_exit_codes(notes)
-        cause = find_cause(failures, codes, num_processes=self.num_processes, returncode=returncode)
+        if not failures and shutil.disk_usage(self.folder.path).free < FULL_BYTES:
+            return {"status": "failed", "cause": DISK_FULL}
+        codes = read_exit_codes(notes) or ({0: returncode} if self.starter.num_processes == 1 else {})
+        cause = find_cause(
+            failures, codes, num_processes=self.starter.num_processes, returncode=returncode,
+            out_of_memory=num_memory_kills() > self._memory_kills,
+        )  # fmt: skip
         return {"status": "failed", "cause": cause}
 
 
 def supervise(folder: RunFolder) -> int:
     """Watch one attempt at the run in `folder`; return the exit code."""
+    other = find_process(folder.read_state())
+    if other is not None and other.pid != os.getpid():
+        logger.error("The run is at work already (process %d).", other.pid)
+        return 1
+    if folder.read_state().get("status") not in ("queued", "starting"):
+        begin_again(folder)
     now = time.time()
     folder.write_state(status="starting", cause="", started=now, heartbeat=now, ended=None, **identity_of(os.getpid()))
     try:
@@ -143,14 +167,15 @@ def supervise(folder: RunFolder) -> int:
     except (MolfunError, OSError) as error:
         logger.exception("The processes could not be started.")
         cause = str(error) if isinstance(error, MolfunError) else f"The processes could not be started: {error}."
-        folder.write_state(status="failed", cause=cause, ended=time.time())
+        folder.write_state(is_last=True, status="failed", cause=cause, ended=time.time())
         return 1
 
 
 def main() -> int:
     """Entry point; the log goes to standard output, which the launcher sends to the run folder."""
-    parser = argparse.ArgumentParser(description="Train one run in several processes.")
+    parser = argparse.ArgumentParser(description="Watch one run.")
     parser.add_argument("run_dir", type=Path)
+    guard_streams()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", stream=sys.stdout)
     return supervise(RunFolder(parser.parse_args().run_dir.absolute()))
 

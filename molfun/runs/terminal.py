@@ -16,8 +16,11 @@ from rich.table import Table
 from rich.text import Text
 
 from molfun.runs import control
+from molfun.runs.folder import RunFolder
+from molfun.runs.launchers.catalog import launcher_of
+from molfun.runs.machine import list_gpus
+from molfun.runs.queue import read_queue, why_waiting
 from molfun.runs.status import RunStatus, run_status
-from molfun.runs.store import RunFolder
 from molfun.tracking.reader import MetricsReader
 
 POLL_SECONDS = 0.3
@@ -89,16 +92,23 @@ class Follower:
         )
 
     def _tick(self, progress: Progress, task: Any) -> bool:
-        """Show what is new; return whether the run is still at work."""
+        """Show what is new; return whether there is more to come."""
         status, state = run_status(self.folder), self.folder.read_state()
         if self.reader.poll():
             self._print_epochs(state)
-        where = (
-            f"epoch {state['epoch']}/{state['epochs']}" if state.get("epochs") and state.get("epoch") else status.status
-        )
+        has_begun = state.get("epochs") and state.get("epoch")
+        where = f"epoch {state['epoch']}/{state['epochs']}" if has_begun else self._waits_for(status)
+        where = f"{where}, paused" if status.is_paused else where
         done, total = state.get("step") or 0, state.get("total_steps")
         progress.update(task, description=where, total=total, completed=done, detail=self._loss())
-        return status.alive
+        return not status.is_over
+
+    def _waits_for(self, status: RunStatus) -> str:
+        if status.status != "queued":
+            return status.status
+        home = self.folder.path.parents[1]
+        reason = status.cause or why_waiting(read_queue(home), self.folder.id, list_gpus(max_age_seconds=10))
+        return f"queued: {reason}" if reason else "queued"
 
     def _loss(self) -> str:
         losses = self.reader.last("step").get("loss")
@@ -115,6 +125,9 @@ class Follower:
 
     def _ask_to_stop(self) -> None:
         self.is_stopping = True
+        if run_status(self.folder).status == "queued":
+            launcher_of(self.folder).stop(self.folder)
+            return
         control.request(self.folder, "stop")
         self.console.print("Stopping at the next step and saving; Ctrl-C again lets it go on alone.", soft_wrap=True)
 

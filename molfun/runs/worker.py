@@ -7,54 +7,58 @@ Where torchrun starts several of them, all of them train and predict, and only t
 from __future__ import annotations
 
 import argparse
+import errno
 import logging
 import os
 import signal
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
-import pandas as pd
 import torch
 from torch import distributed as dist
 from torch.utils.data import DataLoader
 
-from molfun.data.batches import make_loader
+from molfun.data.batches import heaviest_batch, make_loader
 from molfun.data.dataset import Dataset, load_dataset
-from molfun.data.settings import PRIMARY_METRIC
 from molfun.errors import MolfunError, RunError
-from molfun.evaluation.baselines import compute_baselines
-from molfun.evaluation.predict import predict_table
 from molfun.models.build import build_model
 from molfun.models.parameters import count_parts
-from molfun.models.precision import Precision
 from molfun.models.structure import MolfunStructureModel
 from molfun.runs import control
-from molfun.runs.endings import NOTES, RESUME
+from molfun.runs.endings import DISK_FULL, LESS_MEMORY, NOTES, RESUME
 from molfun.runs.environment import describe_environment
-from molfun.runs.process import threads_per_process
+from molfun.runs.folder import RunFolder
+from molfun.runs.preflight import check_room, forecast_seconds
+from molfun.runs.process import threads_wanted
 from molfun.runs.recording import FolderCallback, Onlooker, how_it_ended
 from molfun.runs.report import Report, SupervisedReport
+from molfun.runs.scoring import score
+from molfun.runs.secrets import guard_streams, redact, secret_values
 from molfun.runs.spec import RunSpec
-from molfun.runs.store import RunFolder
+from molfun.runs.steering import checkpoint_of
 from molfun.tracking.base import BaseTracker, NullTracker, Status
 from molfun.tracking.catalog import build_tracker
 from molfun.tracking.composite import CompositeTracker
 from molfun.tracking.local import LocalTracker
 from molfun.training.base import FinetuneStrategy
 from molfun.training.build import build_strategy
-from molfun.training.checkpoint import BEST, LAST, load_weights
+from molfun.training.checkpoint import load_weights
 from molfun.training.distributed import BaseDistributedStrategy, DDPStrategy, FSDPStrategy, SingleDevice
 from molfun.training.progress import Progress
+from molfun.training.rehearsal import Rehearsal
 from molfun.training.resuming import AUTO
+from molfun.training.saving import error_number
 from molfun.training.settings import TrainingSettings
 
 logger = logging.getLogger("molfun.worker")
 
+# Signals within this time mean the same wish.
+SAME_WISH_SECONDS = 2.0
 # What torch says where the other end of a connection is gone; its own types cover only some of it.
 LOST_PEER = ("Connection closed by peer", "Connection reset by peer", "Broken pipe", "gloo", "Timed out waiting")
 
@@ -76,11 +80,11 @@ class Worker:
         self.spec: RunSpec = folder.spec
         self.distributed = choose_distributed(self.spec.training)
         processes_here = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
-        torch.set_num_threads(self.spec.training.num_threads or threads_per_process(processes_here))
+        torch.set_num_threads(self.spec.training.num_threads or threads_wanted(processes_here))
         torch.manual_seed(self.spec.training.seed)
         self.attempt = max(1, int(folder.read_state().get("attempt") or 1))
         self.local = LocalTracker(folder.path, segment=self.attempt - 1)
-        self.was_signalled = False
+        self.signalled = 0.0
 
     def run(self) -> tuple[Status, str]:
         """Train, test and record; return ("finished" or "stopped", why it ended before its last epoch or "")."""
@@ -95,21 +99,33 @@ class Worker:
         model = self._build_model(dataset)
         strategy = build_strategy(self.spec.strategy.model_dump())
         strategy.setup(model)
+        self._start_from(model)
         if self.distributed.is_main_process:
             self._describe(dataset, model, strategy)
         progress = self._train(dataset, model, strategy)
         # Who sends a signal wants the process gone within seconds; a request in the folder leaves time for the score.
         # Collected, because the processes predict together or not at all.
-        if not any(self.distributed.collect(self.was_signalled)):
-            self._test(dataset, model, strategy)
+        if not any(self.distributed.collect(bool(self.signalled))):
+            test = self._loader(dataset, model, "test")
+            score(self.folder, dataset, model, test, distributed=self.distributed, amp=strategy.settings.amp)
         return how_it_ended(progress)
 
     def _describe(self, dataset: Dataset, model: MolfunStructureModel, strategy: FinetuneStrategy) -> None:
-        """Write down what trains, and on what."""
+        """Write down what trains, and on what; hold that its checkpoints find room."""
         self.folder.write_parameters(count_parts(model, strategy.param_groups(model)))
         environment = describe_environment(self.distributed.device, num_processes=self.distributed.world_size)
         self.folder.write_environment(environment)
         self.folder.write_state(num_train=dataset.counts["train"], heartbeat=time.time())
+        num_trainable = sum(p.numel() for p in model.parameters() if p.requires_grad)
+        check_room(self.folder, num_trainable, has_average=self.spec.strategy.ema_decay > 0)
+
+    def _start_from(self, model: MolfunStructureModel) -> None:
+        """Put the weights of another run's checkpoint in, where the spec names one."""
+        if not self.spec.model.start_from:
+            return
+        path = checkpoint_of(self.home, self.spec.model.start_from)
+        load_weights(model, path)
+        logger.info("Starting from the weights of %s.", path)
 
     def _build_model(self, dataset: Dataset) -> MolfunStructureModel:
         logger.info("Building %s with %s weights.", self.spec.model.name, self.spec.model.weights)
@@ -121,33 +137,51 @@ class Worker:
     def _train(self, dataset: Dataset, model: MolfunStructureModel, strategy: FinetuneStrategy) -> Progress:
         """Fit, from the newest checkpoint where there is one, and return how far it came."""
         training, is_main = self.spec.training, self.distributed.is_main_process
-        callback = FolderCallback(self.folder, self.local) if is_main else Onlooker()
+        callback = FolderCallback(self.folder, self.local, self._forecast(dataset)) if is_main else Onlooker()
         tracker = self._open_trackers() if is_main else NullTracker()
         self._install_signals(callback)
+        train = self._loader(dataset, model, "train")
         try:
             strategy.fit(
-                model, self._loader(dataset, model, "train"), self._loader(dataset, model, "val"), training.epochs,
+                model, train, self._loader(dataset, model, "val"), self.folder.epochs,
                 tracker=tracker, callbacks=[callback], distributed=self.distributed,
                 checkpoint_dir=self.folder.checkpoints, save_every=training.save_every,
                 save_every_steps=training.save_every_steps, save_every_minutes=training.save_every_minutes,
                 keep_checkpoints=training.keep_checkpoints, resume_from=AUTO,
                 gradient_checkpointing=training.gradient_checkpointing, seed=training.seed,
                 deterministic=training.deterministic,
+                rehearse_batch=heaviest_batch(train) if self.spec.launch.rehearse else None,
             )  # fmt: skip
         except BaseException as error:
-            tracker.end_run("failed", explain_failure(error))
+            with suppress(OSError):  # where the disk is full
+                self._end_trackers(tracker, "failed", explain_failure(error))
             raise
-        tracker.end_run(how_it_ended(callback.progress)[0])
+        self._end_trackers(tracker, how_it_ended(callback.progress)[0])
         return callback.progress
 
+    def _end_trackers(self, tracker: BaseTracker, status: Status, cause: str = "") -> None:
+        tracker.end_run(status, cause)
+        if self.distributed.is_main_process:
+            self.local.end_run(status, cause)
+
+    def _forecast(self, dataset: Dataset) -> Callable[[Rehearsal], float]:
+        """Return what turns the time of the heaviest batch into that of the whole fit."""
+        lengths = {
+            part: sum(int(dataset.part(part)[f"chain_{i + 1}"].str.len().sum()) for i in range(dataset.num_chains))
+            for part in ("train", "val")
+        }
+        processes = self.distributed.world_size
+        return lambda found: forecast_seconds(found, lengths, epochs=self.folder.epochs, num_processes=processes)
+
     def _open_trackers(self) -> BaseTracker:
-        """Open the record of this attempt, local and remote; where it goes on from is an event of its own."""
+        """Open the record of this attempt and return the remote ones; where it goes on from is an event of its own."""
         remotes = CompositeTracker(build_tracker(name, folder=self.folder.remote) for name in self.spec.trackers)
         self.local.start_run(run_id=self.folder.id, name=self.spec.name)
         remotes.start_run(run_id=self.folder.id, name=self.spec.name, resume=self.attempt > 1)
-        tracker = CompositeTracker([self.local, remotes])
-        tracker.log_config(self.spec.model_dump(mode="json"))
-        return tracker
+        config = self.spec.model_dump(mode="json")
+        self.local.log_config(config)
+        remotes.log_config(config)
+        return remotes
 
     def _install_signals(self, callback: Onlooker) -> None:
         """Let SIGTERM, SIGINT and SIGUSR1 end the run after the step under way; a second one ends it at once.
@@ -156,11 +190,17 @@ class Worker:
         """
 
         def on_signal(number: int, frame: FrameType | None) -> None:
+            # One wish may come several times: a cluster signals every process, and the supervisor hands its own on.
+            if self.signalled and time.monotonic() - self.signalled > SAME_WISH_SECONDS:
+                signal.signal(number, signal.SIG_DFL)
+                os.kill(os.getpid(), number)
+                return
+            self.signalled = self.signalled or time.monotonic()
             logger.info("Received %s; ending after this step.", signal.Signals(number).name)
-            self.was_signalled = callback.wants_stop = True
+            callback.wants_stop = True
             with suppress(RunError):  # where the disk is full, the page shows "stopping" a little later
-                control.request(self.folder, "stop")
-            signal.signal(number, signal.SIG_DFL)
+                if "stop" not in control.requested(self.folder):
+                    control.request(self.folder, "stop", by="signal")
 
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1):
             signal.signal(number, on_signal)
@@ -170,39 +210,6 @@ class Worker:
             dataset, part, encoder=model.adapter.alphabet, max_residues=model.adapter.max_residues,
             batch_size=self.spec.training.batch_size, shuffle=part == "train", seed=self.spec.training.seed,
         )  # fmt: skip
-
-    def _test(self, dataset: Dataset, model: MolfunStructureModel, strategy: FinetuneStrategy) -> None:
-        """Predict the untouched rows with the best weights, on all processes, and score them."""
-        loader = self._loader(dataset, model, "test")
-        if not len(loader):
-            logger.info("The split has no test rows, so there is no test score.")
-            return
-        best = self.folder.checkpoints / BEST
-        manifest = load_weights(model, best if best.is_dir() else self.folder.checkpoints / LAST)
-        precision = Precision(self.distributed.device, amp=strategy.settings.amp)
-        shared = self.distributed.wrap_loader(loader, shuffle=False)
-        table, scores = predict_table(
-            model, shared, precision, classes=dataset.classes, collect=self.distributed.collect
-        )
-        if self.distributed.is_main_process:
-            self._write_scores(dataset, manifest, table, scores)
-
-    def _write_scores(
-        self, dataset: Dataset, manifest: Mapping[str, Any], table: pd.DataFrame, scores: Mapping[str, float]
-    ) -> None:
-        """Write the predictions of the test rows, and their scores beside those of simple baselines."""
-        table.insert(0, "row", dataset.frame["row"].to_numpy()[table.pop("row_id").to_numpy()])
-        self.folder.predictions.mkdir(exist_ok=True)
-        table.to_parquet(self.folder.predictions / "test.parquet", index=False)
-        board = {
-            "primary": PRIMARY_METRIC[dataset.task], "test": {"metrics": scores, "rows": len(table)},
-            "checkpoint": {"epoch": manifest["epoch"], "weights": manifest["weights"]},
-            "weights": self.spec.model.weights, "baselines": {},
-        }  # fmt: skip
-        # Written before the baselines, which can take a while on a large table and must not cost the score.
-        self.folder.write_scoreboard(board)
-        self.folder.write_scoreboard({**board, "baselines": _baselines(dataset)})
-        logger.info("Test: %s", ", ".join(f"{k} {v:.4g}" for k, v in scores.items()))
 
 
 def choose_distributed(training: TrainingSettings) -> BaseDistributedStrategy:
@@ -218,25 +225,16 @@ def choose_distributed(training: TrainingSettings) -> BaseDistributedStrategy:
     return (FSDPStrategy if training.distributed == "fsdp" else DDPStrategy)(device=training.device)
 
 
-def _baselines(dataset: Dataset) -> dict[str, dict[str, float]]:
-    try:
-        return compute_baselines(dataset)
-    except (MolfunError, ValueError, MemoryError) as error:
-        logger.warning("The baselines could not be computed: %s", error)
-        return {}
-
-
 def explain_failure(error: BaseException) -> str:
     """Return the cause of a failed run in plain words, with what to do."""
-    text = str(error).strip()
+    # Before anything is cut off: half a key is no longer recognised as one.
+    text = redact(str(error), secret_values(os.environ)).strip()
+    if error_number(error) in (errno.ENOSPC, errno.EDQUOT):
+        return DISK_FULL
     if isinstance(error, MolfunError):
         return text
     if isinstance(error, torch.OutOfMemoryError | MemoryError) or "can't allocate memory" in text:
-        return (
-            "Out of memory. Lower the batch size and raise accumulation, train fewer blocks, or use LoRA or head only."
-        )
-    if isinstance(error, OSError) and error.errno == 28:
-        return "The disk is full. Free some room (old checkpoints are the largest files), then start again."
+        return f"Out of memory. {LESS_MEMORY}"
     first = text.splitlines()[0][:200] if text else "no message"
     if lost_a_peer(error):
         return f"Another process of this run ended or could not be reached ({first}). The log has the details. {RESUME}"
@@ -261,7 +259,8 @@ def run_folder(folder: RunFolder) -> int:
         status, cause = Worker(folder).run()
     except Exception as error:
         logger.exception("Lost the other processes." if lost_a_peer(error) else "The run failed.")
-        report.fail(explain_failure(error), is_secondary=lost_a_peer(error))
+        with suppress(OSError):  # on a full disk nothing can be noted; the supervisor sees how full it is
+            report.fail(explain_failure(error), is_secondary=lost_a_peer(error))
         return 1
     report.end(status, cause)
     return 0
@@ -281,6 +280,7 @@ def main() -> int:
     """Entry point; the log goes to standard output, which the launcher sends to the run folder."""
     parser = argparse.ArgumentParser(description="Train one run.")
     parser.add_argument("run_dir", type=Path)
+    guard_streams()
     level, who = (logging.WARNING, f"[rank {own_rank()}] ") if own_rank() else (logging.INFO, "")
     logging.basicConfig(level=level, format=f"%(asctime)s {who}%(message)s", stream=sys.stdout)
     return run_folder(RunFolder(parser.parse_args().run_dir.absolute()))

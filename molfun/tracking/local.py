@@ -1,15 +1,19 @@
 """The record that every run keeps: `metrics.jsonl` and `events.jsonl`, written line by line by one process.
 
-Owns the format. Reading it while it grows is `MetricsReader`'s, in `molfun.tracking.reader`, offered here as well.
+Beside them lies `metrics.parquet`, a copy of the metrics as columns: written when the run ends, and for long runs now
+and then before. Owns the format. Reading it while it grows is `MetricsReader`'s, in `molfun.tracking.reader`, offered
+here as well.
 """
 
 from __future__ import annotations
 
 import json
+import logging
 import math
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from threading import Thread
 from typing import Any, TextIO
 
 from typing_extensions import override
@@ -18,6 +22,9 @@ from molfun.tracking.base import BaseTracker, Status
 from molfun.tracking.reader import EVENTS_NAME, METRICS_NAME, MetricsReader, read_events, read_metrics
 
 __all__ = ["EVENTS_NAME", "METRICS_NAME", "LocalTracker", "MetricsReader", "read_events", "read_metrics"]
+
+logger = logging.getLogger(__name__)
+COPY_BYTES = 1 << 24  # of new lines before a copy pays; then an eighth more than there was, so that it costs little
 
 
 class LocalTracker(BaseTracker):
@@ -33,6 +40,8 @@ class LocalTracker(BaseTracker):
         self.folder = folder
         self.segment = segment
         self._files: dict[str, TextIO] = {}
+        self._num_bytes, self._num_copied = 0, 0
+        self._copying: Thread | None = None
 
     @override
     def start_run(
@@ -71,16 +80,38 @@ class LocalTracker(BaseTracker):
         for file in self._files.values():
             file.close()
         self._files.clear()
+        if self._copying is not None:
+            self._copying.join()
+        if self._num_bytes:
+            self._copy()
 
     def _append_metrics(self, kind: str, metrics: Mapping[str, float], step: int) -> None:
         row = {"kind": kind, "segment": self.segment, "step": int(step), "t": round(time.time(), 3)}
         row.update({name: _number(value) for name, value in metrics.items() if name not in row})
-        self._append(METRICS_NAME, row)
+        self._num_bytes += self._append(METRICS_NAME, row)
+        if self._num_bytes - self._num_copied > max(COPY_BYTES, self._num_copied // 8):
+            self._begin_copy()
 
-    def _append(self, name: str, row: Mapping[str, Any]) -> None:
+    def _begin_copy(self) -> None:
+        if self._copying is None or not self._copying.is_alive():
+            # Arrow parses and writes while training goes on.
+            self._num_copied = self._num_bytes
+            self._copying = Thread(target=self._copy, name="metrics-copy", daemon=True)
+            self._copying.start()
+
+    def _copy(self) -> None:
+        try:
+            reader = MetricsReader(self.folder / METRICS_NAME)
+            reader.poll()
+            reader.write_copy()
+        except OSError:
+            logger.warning("The copy of the metrics could not be written; the record itself is whole.", exc_info=True)
+
+    def _append(self, name: str, row: Mapping[str, Any]) -> int:
+        """Write one line; return how many bytes it has."""
         if name not in self._files:
             self._files[name] = _open_lines(self.folder / name)
-        self._files[name].write(json.dumps(_plain(row), allow_nan=False, ensure_ascii=False) + "\n")
+        return self._files[name].write(json.dumps(_plain(row), allow_nan=False, ensure_ascii=False) + "\n")
 
 
 def _open_lines(path: Path) -> TextIO:

@@ -25,11 +25,12 @@ from molfun.training.groups import ParamGroup
 from molfun.training.loaders import RankLoader
 from molfun.training.loop import Loop
 from molfun.training.randomness import deterministic_operations, seed_everything
+from molfun.training.rehearsal import rehearse
 from molfun.training.resuming import resume, start_afresh
 from molfun.training.saving import SavePolicy
 from molfun.training.settings import StrategySettings
 from molfun.training.snapshot import describe_model
-from molfun.types import Loader
+from molfun.types import Batch, Loader
 
 
 class FinetuneStrategy(ABC):
@@ -113,6 +114,7 @@ class FinetuneStrategy(ABC):
         gradient_checkpointing: bool = False,
         seed: int | None = None,
         deterministic: bool = False,
+        rehearse_batch: Batch | None = None,
     ) -> list[dict[str, float]]:
         """Train, validate, checkpoint and record.
 
@@ -134,6 +136,8 @@ class FinetuneStrategy(ABC):
             gradient_checkpointing: Compute trunk blocks again in the backward pass: less memory, the same gradients.
             seed: Seeds Python, NumPy and torch before anything is drawn; None leaves them as they are.
             deterministic: Let torch use only operations that repeat their bits.
+            rehearse_batch: The heaviest batch (`molfun.data.batches.heaviest_batch`), computed once before the first
+                step and forgotten, so that too little memory shows at once; no bit of the result depends on it.
 
         Returns:
             One dict an epoch: epoch, train_loss, seconds, and with validation val_loss and val_<metric>.
@@ -174,6 +178,8 @@ class FinetuneStrategy(ABC):
                 resume(loop, resume_from)
             # A tracker that fails is named once and set aside.
             guarded = CompositeTracker([tracker]) if tracker and distributed.is_main_process else NullTracker()
+            if rehearse_batch is not None and loop.wants_epoch:
+                loop.callbacks.on_rehearsal(loop, rehearse(loop, rehearse_batch))
             self._run(loop, val_part, guarded)
         self._fitted, self._average = weakref.ref(model), loop.ema.state_dict()
         return loop.progress.history

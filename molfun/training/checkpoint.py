@@ -75,7 +75,8 @@ def _write_files(snapshot: Snapshot, folder: Path, weights: Weights) -> None:
         write_lora(lora, snapshot.lora_config, folder / LORA)
     if other:
         save_file(other, folder / other_name(weights))
-    torch.save(snapshot.training, folder / STATE)
+    with (folder / STATE).open("wb") as file:  # torch's own way of opening it loses what the system says of a full disk
+        torch.save(snapshot.training, file)
     manifest = {
         "format": FORMAT, "weights": weights, **snapshot.about,
         "written": datetime.now(UTC).isoformat(timespec="seconds"),

@@ -32,6 +32,7 @@ from molfun.training.randomness import random_state, set_random_state
 from molfun.training.saving import CheckpointWriter, NullWriter, Saved, SavePolicy
 from molfun.training.schedules import build_scheduler
 from molfun.training.snapshot import Weights, take_snapshot
+from molfun.training.steering import Steering
 from molfun.training.stepping import Stepper
 from molfun.training.validation import check_monitor, validate
 from molfun.types import Batch, Loader
@@ -104,6 +105,7 @@ class Loop:
         # Random numbers at the beginning of the epoch under way: they decide the order of its rows.
         self.epoch_start: dict[str, Any] = {}
         self._stepper = Stepper(self)
+        self.steering = Steering(self)
         # Epoch and step of the newest `last`, so that a fit without a step writes none.
         self.saved_at = (-1, -1)
         # Left over where an earlier fit of this model ended with an error.
@@ -123,6 +125,38 @@ class Loop:
         """End the fit after the step under way, on every process; `reason` is shown to people."""
         self.progress.stop_reason = self.progress.stop_reason or reason
 
+    def request_stop_after_epoch(self, reason: str) -> None:
+        """End the fit once the epoch under way is trained, validated and saved."""
+        self.steering.stop_after_epoch = reason
+
+    def request_save(self) -> None:
+        """Save `last` after the step under way."""
+        self.steering.wants_save = True
+
+    def request_lr_factor(self, factor: float) -> None:
+        """Multiply every learning rate from the next step on."""
+        self.steering.lr_factor = factor
+
+    def request_epochs(self, epochs: int) -> None:
+        """Train so many epochs in all; schedule and steps follow, as those of a resume with more epochs do.
+
+        Raises:
+            RunError: More have begun.
+        """
+        self.steering.ask_epochs(epochs)
+
+    def request_pause(self) -> None:
+        """Wait after the step under way, until `request_go_on` or `request_stop`."""
+        self.steering.wants_pause = True
+
+    def request_go_on(self) -> None:
+        """End a pause; without one, do nothing."""
+        self.steering.wants_pause = False
+
+    def compute_loss(self, batch: Batch) -> torch.Tensor:
+        """Return the scaled summed loss of a batch, for a backward that nobody follows up."""
+        return self.precision.scaler.scale(self._stepper.losses(batch.to(self.distributed.device)).sum())
+
     def train_epoch(self, tracker: BaseTracker) -> dict[str, float]:
         """Take every step of an epoch that is left; return epoch, train_loss (mean over items) and seconds."""
         progress, mark = self.progress, time.monotonic()
@@ -133,7 +167,9 @@ class Loop:
             progress.add_step(metrics["loss"], items, waited)
             tracker.log_step(metrics, step=progress.step)
             self.callbacks.on_step_end(self, metrics)
-            self._after_step()
+            # A pause is no time of the next step.
+            mark += self.steering.obey()
+            self._report_saves(self.writer.poll())
             if progress.stop_reason and progress.steps_done_in_epoch < progress.steps_per_epoch:
                 self.was_interrupted = True
                 return {}
@@ -158,17 +194,7 @@ class Loop:
             set_random_state(here)
         yield from windows
 
-    def _after_step(self) -> None:
-        """Agree with the other processes on stopping and saving; save where it is due."""
-        is_due = self.distributed.is_main_process and self.policy.is_due(self.progress.step)
-        stops, saves = self.distributed.total(float(bool(self.progress.stop_reason)), float(is_due))
-        if stops:
-            self._share_stop()
-        if saves and not stops:
-            self.save([(LAST, "raw")])
-        self._report_saves(self.writer.poll())
-
-    def _share_stop(self) -> None:
+    def share_stop(self) -> None:
         """Give every process the reason of the first one that wants to stop."""
         reasons = self.distributed.collect(self.progress.stop_reason)
         self.progress.stop_reason = next(reason for reason in reasons if reason)
@@ -201,8 +227,9 @@ class Loop:
         progress.history.append(row)
         tracker.log_metrics(row, step=progress.epoch)
         self.callbacks.on_epoch_end(self, row)
+        progress.stop_reason = progress.stop_reason or self.steering.ends_after_epoch
         if self.distributed.total(float(bool(progress.stop_reason)))[0]:
-            self._share_stop()
+            self.share_stop()
         self.save_epoch()
 
     def save_epoch(self) -> None:

@@ -1,4 +1,4 @@
-"""What would train, counted on the meta device from the configuration alone: no weights, no memory.
+"""What would train, counted on the meta device from the configuration alone, and what memory it takes: no weights.
 
 Runs as its own process, because it needs torch and the app must not load it: one JSON request a line on standard
 input, one JSON answer a line on standard output (`python -m molfun.training.preview --serve`).
@@ -19,6 +19,7 @@ from molfun.models.build import build_model
 from molfun.models.parameters import count_parts
 from molfun.models.settings import ModelSettings
 from molfun.training.build import build_strategy
+from molfun.training.forecast import forecast
 
 logger = logging.getLogger(__name__)
 
@@ -49,12 +50,13 @@ def preview_parameters(request: Mapping[str, Any]) -> dict[str, Any]:
 def answer(line: str) -> dict[str, Any]:
     """Answer one request; problems come back as {"error": sentence}."""
     try:
-        return preview_parameters(json.loads(line))
+        request = json.loads(line)
+        return forecast(request) if request.get("what") == "memory" else preview_parameters(request)
     except MolfunError as error:
         return {"error": str(error)}
     except Exception:  # the process must outlive any one request; the log keeps the traceback
         logger.exception("A preview failed.")
-        return {"error": "The parameters could not be counted; the app's log says why."}
+        return {"error": "It could not be worked out; the app's log says why."}
 
 
 def serve() -> None:

@@ -29,6 +29,7 @@ class Progress:
         best_epoch: Epoch of `best_value`, from 1; 0 before there is one.
         patience_value: Value that the next epoch must beat by more than the smallest improvement.
         epochs_without_improvement: Epochs since it was beaten.
+        lr_factor: What the learning rates were multiplied with on request.
         stop_reason: Why the fit ends before its last epoch, in words; empty while it does not.
         history: One row an epoch.
     """
@@ -44,6 +45,7 @@ class Progress:
     best_epoch: int = 0
     patience_value: float = math.nan
     epochs_without_improvement: int = 0
+    lr_factor: float = 1.0
     stop_reason: str = ""
     history: list[dict[str, float]] = field(default_factory=list)
 
@@ -113,7 +115,8 @@ class Progress:
         """
         self.check_steps(saved)
         was_extended = self.epochs > saved["epochs"]
-        for name in {f.name for f in fields(self)} - {"epochs", "stop_reason"}:
+        # Checkpoints of an earlier version lack what came later; its default is what they had.
+        for name in ({f.name for f in fields(self)} - {"epochs", "stop_reason"}) & set(saved):
             setattr(self, name, saved[name])
         self.history = [dict(row) for row in saved["history"]]
         if was_extended:

@@ -93,6 +93,7 @@ class CheckpointWriter:
         self.last_good = ""
         self._waiting: dict[str, tuple[Snapshot, Weights]] = {}
         self._failed: dict[str, tuple[Snapshot, Weights]] = {}
+        self._error: Exception | None = None  # the newest
         self._done: list[Saved] = []
         self._changed = Condition()
         self._is_closing = False
@@ -144,7 +145,7 @@ class CheckpointWriter:
             raise RunError(
                 f"The last checkpoint could not be written to {self.folder}: {problem}. Free some room and resume the "
                 f"run{f' from {self.last_good}' if self.last_good else ''}."
-            )
+            ) from self._error
         return done
 
     def _work(self) -> None:
@@ -165,7 +166,7 @@ class CheckpointWriter:
             write_checkpoint(snapshot, path, weights=weights)
             self._retain()
         except Exception as error:
-            problem = _in_words(error)
+            problem, self._error = _in_words(error), error
             logger.exception("Checkpoint %s could not be written.", name)
         with self._changed:
             self._done.append(Saved(name, path, step, problem))
@@ -182,9 +183,19 @@ class CheckpointWriter:
 
 
 def _in_words(error: Exception) -> str:
-    # safetensors reports what the system said as text: "... I/O error: No space left on device (os error 28)".
-    said = error.errno if isinstance(error, OSError) else _number_in(str(error))
-    return os.strerror(said).lower() if said else f"{type(error).__name__}: {error}"
+    number = error_number(error)
+    return os.strerror(number).lower() if number else f"{type(error).__name__}: {error}"
+
+
+def error_number(error: BaseException | None) -> int | None:
+    """Return what the system said when something was written, an `errno`, wherever in the chain of causes it stands."""
+    while error is not None:
+        # safetensors reports it as text: "... I/O error: No space left on device (os error 28)".
+        said = error.errno if isinstance(error, OSError) else _number_in(str(error))
+        if said:
+            return said
+        error = error.__cause__ or error.__context__
+    return None
 
 
 def _number_in(text: str) -> int | None:

@@ -1,42 +1,15 @@
-"""Learning rate as a pure function of the optimiser step, and the torch scheduler that applies it to every group."""
+"""The torch scheduler that gives every parameter group its curve (`curves`), or moves it to another step or length."""
 
 from __future__ import annotations
 
-import math
 from functools import partial
+from typing import Any
 
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
 from molfun.errors import SettingError, nearest
-
-SCHEDULES = ("cosine", "linear", "constant")
-
-
-def lr_at(
-    step: int, *, peak: float, total_steps: int, warmup_steps: int = 0, kind: str = "cosine", min_lr: float = 0.0
-) -> float:
-    """Return the learning rate of optimiser step `step`.
-
-    Warm-up rises linearly from 0 (which no step uses) to `peak` at step `warmup_steps`; then cosine or linear decay
-    reaches the floor exactly at `total_steps`. The floor is `min_lr`, or `peak` where that is smaller.
-
-    Args:
-        step: 1 for the first optimiser step.
-        peak: Highest learning rate.
-        total_steps: Optimiser steps of the whole run; later steps keep the floor.
-        warmup_steps: Steps of the rise; 0 is none.
-        kind: cosine, linear or constant.
-        min_lr: A learning rate, not a multiplier.
-    """
-    if step <= warmup_steps:
-        return peak * step / warmup_steps
-    if kind == "constant":
-        return peak
-    floor = min(min_lr, peak)
-    progress = min(1.0, (step - warmup_steps) / max(1, total_steps - warmup_steps))
-    shape = 0.5 * (1 + math.cos(math.pi * progress)) if kind == "cosine" else 1 - progress
-    return floor + (peak - floor) * shape
+from molfun.training.curves import SCHEDULES, lr_at
 
 
 def build_scheduler(
@@ -60,6 +33,24 @@ def go_to_step(scheduler: LambdaLR, steps_done: int) -> None:
     for group, base, curve in curves:
         group["lr"] = base * curve(steps_done)
     scheduler._last_lr = [group["lr"] for group in scheduler.optimizer.param_groups]
+
+
+def scale_rates(scheduler: LambdaLR, factor: float) -> None:
+    """Multiply every group's learning rate from the next step on, warm-up and floor included."""
+    scheduler.base_lrs = [base * factor for base in scheduler.base_lrs]
+    go_to_step(scheduler, scheduler.last_epoch)
+
+
+def retarget(scheduler: LambdaLR, total_steps: int) -> None:
+    """Put a scheduler of `build_scheduler` on the curve of a run of another length, at the step where it is."""
+    scheduler.lr_lambdas = [_retargeted(old, total_steps) for old in scheduler.lr_lambdas]
+    go_to_step(scheduler, scheduler.last_epoch)
+
+
+def _retargeted(factor: Any, total_steps: int) -> partial[float]:
+    """Return the curve of one group for another number of steps."""
+    curve = factor.keywords["curve"]
+    return partial(factor, curve=partial(curve, total_steps=total_steps))
 
 
 def _factor(steps_done: int, *, curve: partial[float], peak: float) -> float:

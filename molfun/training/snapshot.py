@@ -20,7 +20,7 @@ from molfun.models.lora import lora_keys
 from molfun.models.structure import MolfunStructureModel
 from molfun.training.gradients import modules_in_training
 from molfun.training.randomness import random_state, set_random_state
-from molfun.training.schedules import go_to_step
+from molfun.training.schedules import go_to_step, scale_rates
 from molfun.training.sharding import own_part, share_like, whole
 
 if TYPE_CHECKING:
@@ -223,6 +223,7 @@ def restore_training(loop: Loop, state: Mapping[str, Any]) -> None:
     loop.optimizer.load_state_dict(_shared_out(state["optimizer"], loop.optimizer))
     # The curve is drawn by this fit, which may have more epochs; only the number of steps is taken over.
     go_to_step(loop.scheduler, state["scheduled_steps"])
+    scale_rates(loop.scheduler, loop.progress.lr_factor)
     if state["scaler"] or not loop.precision.scaler.is_enabled():
         loop.precision.scaler.load_state_dict(state["scaler"])
     loop.ema.num_updates = state["ema_updates"]

@@ -96,14 +96,15 @@ class Stepper:
         for i, batch in enumerate(window):
             is_last = i == len(window) - 1
             with nullcontext() if is_last else loop.distributed.no_sync(loop.wrapped):
-                values = self._losses(batch.to(loop.distributed.device))
+                values = self.losses(batch.to(loop.distributed.device))
                 # Wrapped models average gradients over the processes; the loss is their sum.
                 loss = values.sum() * (loop.distributed.world_size / items)
                 loop.precision.scaler.scale(loss).backward()
             found.append(values.detach())
         return found
 
-    def _losses(self, batch: Batch) -> Tensor:
+    def losses(self, batch: Batch) -> Tensor:
+        """Return the loss of every item of a batch on the fit's device, float32 [N]."""
         loop = self.loop
         with loop.precision.autocast():
             preds = loop.wrapped(batch)["preds"]

@@ -42,8 +42,10 @@ def validate(loop: Loop, loader: Loader) -> dict[str, float]:
     Returns:
         val_loss (mean over items) and val_<metric>, the same on every process; NaN where one is undefined.
     """
-    pairs = [scored_items(p, b) for b, p in iterate_predictions(loop.model, loader, loop.precision)]
-    mine = [(preds.cpu(), targets.cpu()) for preds, targets in pairs]
+    mine = []
+    for batch, preds in iterate_predictions(loop.model, loader, loop.precision):
+        mine.append(tuple(part.cpu() for part in scored_items(preds, batch)))
+        loop.callbacks.on_alive(loop)
     shared = [pair for part in loop.distributed.collect(mine) for pair in part]
     preds, targets = torch.cat([p for p, _ in shared]), torch.cat([t for _, t in shared])
     device = loop.distributed.device

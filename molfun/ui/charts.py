@@ -11,11 +11,26 @@ import plotly.graph_objects as go
 
 from molfun.data.settings import lower_is_better
 from molfun.ui import text, theme
-from molfun.ui.series import Floats, best_position, column, decimate, smooth
+from molfun.ui.markers import Marker
+from molfun.ui.run_curves import StepCurves, as_curves
+from molfun.ui.series import MAX_POINTS, Floats, best_position, column, decimate
 
 HEIGHT = 300
 MAX_LEGEND = 6  # more names than this cover the chart; pointing at a curve tells its name too
+MAX_MARKERS, MAX_LABELS = 200, 20  # more labels than this cover the curves; more lines are a grey field
+LABEL_SPACE, LABEL_ROWS = 0.05, 3  # share of the width that an upright label takes
+MAX_CHART_POINTS = 3000  # of all lines of a chart, so that a refresh never sends more than 60 KiB for it
 FAR_APART = 20.0  # learning rates whose peaks differ by more than this share a logarithmic axis
+
+MACHINE_LINES: dict[str, tuple[str, str, dict[str, tuple[str, str]]]] = {
+    "busy": ("At work", "", {
+        "sys/cores": ("Cores", theme.BLUE), "sys/gpu_share": ("GPU, share of the time", theme.VERMILION),
+    }),
+    "memory": ("Memory", "GB", {
+        "sys/memory": ("Process", theme.BLUE), "sys/gpu_memory": ("GPU", theme.VERMILION),
+    }),
+}  # fmt: skip
+MACHINE = frozenset(name for _, _, lines in MACHINE_LINES.values() for name in lines)
 
 
 def empty_figure(title: str, x_title: str, y_title: str, *, height: int = HEIGHT) -> go.Figure:
@@ -51,7 +66,14 @@ def empty_figure(title: str, x_title: str, y_title: str, *, height: int = HEIGHT
     return figure
 
 
-def loss_figure(steps: pd.DataFrame, epochs: pd.DataFrame, *, smoothing: float, log_scale: bool = False) -> go.Figure:
+def loss_figure(
+    steps: pd.DataFrame | StepCurves,
+    epochs: pd.DataFrame,
+    *,
+    smoothing: float,
+    log_scale: bool = False,
+    within: Sequence[float] = (),
+) -> go.Figure:
     """Draw the training loss, raw and smoothed, and the validation loss at the step where each epoch ended.
 
     Args:
@@ -60,17 +82,21 @@ def loss_figure(steps: pd.DataFrame, epochs: pd.DataFrame, *, smoothing: float, 
             where averaged weights are validated and the raw ones as well.
         smoothing: Weight of the moving average in [0, 1); 0 hides the smoothed curve.
         log_scale: Draw the loss on a logarithmic axis.
+        within: First and last step of a stretch that is drawn in more detail, empty for none.
     """
-    figure = empty_figure("Loss", "Step", "")
-    x, loss = column(steps, "step"), column(steps, "loss")
+    figure, curves = empty_figure("Loss", "Step", ""), as_curves(steps)
     raw_style: dict[str, Any] = {"color": theme.TRAIN, "width": 1.2 if smoothing > 0 else 2}
-    _add_line(figure, x, loss, "Training", line=raw_style, opacity=0.55 if smoothing > 0 else 1.0)
+    raw = curves.line("loss", within=within)
+    _add_line(figure, *raw, "Training", line=raw_style, opacity=0.55 if smoothing > 0 else 1.0)
     if smoothing > 0:
-        _add_line(figure, x, smooth(loss, smoothing), "Smoothed", line={"color": theme.TRAIN, "width": 2.5})
-    at, val, val_raw = _at_steps(steps, epochs), column(epochs, "val_loss"), column(epochs, "val_loss_raw")
+        smoothed = curves.line("loss", weight=smoothing, within=within)
+        _add_line(figure, *smoothed, "Smoothed", line={"color": theme.TRAIN, "width": 2.5})
+    at, val, val_raw = _at_steps(curves, epochs), column(epochs, "val_loss"), column(epochs, "val_loss_raw")
     _add_line(figure, at, val, "Validation", line={"color": theme.VALIDATION, "width": 2.5}, marker={"size": 7})
     thin = {"color": theme.VALIDATION, "width": 1.5, "dash": "dash"}
-    _add_line(figure, at, val_raw, "Validation (raw weights)", line=thin, marker={"size": 4})
+    # The line before it is that of the averaged weights: what averaging gains is shaded.
+    gap = {"fill": "tonexty", "fillcolor": theme.VALIDATION_PALE} if np.isfinite(val_raw).any() else {}
+    _add_line(figure, at, val_raw, "Validation (raw weights)", line=thin, marker={"size": 4}, **gap)
     if log_scale:
         figure.update_yaxes(type="log")
     return figure
@@ -98,19 +124,107 @@ def metric_figure(epochs: pd.DataFrame, metric: str, *, monitor: str = "val_loss
     return figure
 
 
-def learning_rate_figure(steps: pd.DataFrame) -> go.Figure:
+def learning_rate_figure(steps: pd.DataFrame | StepCurves, *, within: Sequence[float] = ()) -> go.Figure:
     """Draw the learning rate of every parameter group (columns `lr/<group>`) over steps."""
-    figure = empty_figure("Learning rate of each group", "Step", "")
-    names = [name for name in steps.columns if str(name).startswith("lr/")]
-    for index, name in enumerate(names):
+    figure, curves = empty_figure("Learning rate of each group", "Step", ""), as_curves(steps)
+    names = [name for name in curves.names if name.startswith("lr/")]
+    budget = min(MAX_POINTS, MAX_CHART_POINTS // max(1, len(names)))
+    lines = [curves.line(name, max_points=budget, within=within) for name in names]
+    for index, (name, line) in enumerate(zip(names, lines, strict=True)):
         style = {"color": theme.SERIES[index % len(theme.SERIES)], "width": 2, "dash": "solid" if index < 7 else "dot"}
-        _add_line(figure, column(steps, "step"), column(steps, name), str(name).removeprefix("lr/"), line=style)
+        _add_line(figure, *line, name.removeprefix("lr/"), line=style)
     figure.update_yaxes(tickformat=".0e", rangemode="tozero")
     figure.update_layout(showlegend=0 < len(names) <= MAX_LEGEND)
-    peaks = [peak for name in names if (peak := np.nanmax(column(steps, name), initial=0.0)) > 0]
+    peaks = [peak for line in lines if (peak := line.y.max(initial=0.0)) > 0]
     if peaks and max(peaks) > FAR_APART * min(peaks):
         figure.update_yaxes(type="log")
     return figure
+
+
+def gradient_figure(steps: pd.DataFrame | StepCurves, *, bound: float, within: Sequence[float] = ()) -> go.Figure:
+    """Draw the norm of the gradient before clipping (column `grad_norm`), and the bound at which it is cut.
+
+    Args:
+        steps: One row an optimiser step.
+        bound: Largest norm; 0 cuts nothing.
+        within: As in `loss_figure`.
+    """
+    figure = empty_figure("Gradient norm", "Step", "")
+    line = as_curves(steps).line("grad_norm", within=within)
+    if not len(line.y):
+        return _say(figure, "Not recorded")
+    _add_line(figure, *line, "Before clipping", line={"color": theme.PINK, "width": 1.5})
+    if bound > 0:
+        style = {"color": theme.GREY, "width": 1.5, "dash": "dash"}
+        ends = line.x[[0, -1]]
+        _add_line(figure, ends, np.full(2, bound), f"Cut at {bound:g}", line=style)
+    figure.update_yaxes(rangemode="tozero")
+    return figure
+
+
+def speed_figure(steps: pd.DataFrame | StepCurves, *, within: Sequence[float] = ()) -> go.Figure:
+    """Draw the tokens a second (column `tokens_per_second`) of every optimiser step."""
+    figure = empty_figure("Tokens per second", "Step", "")
+    line = as_curves(steps).line("tokens_per_second", within=within)
+    if not len(line.y):
+        return _say(figure, "Not recorded")
+    _add_line(figure, *line, "Tokens per second", line={"color": theme.SKY, "width": 1.5})
+    figure.update_yaxes(rangemode="tozero")
+    return figure
+
+
+def machine_figure(steps: pd.DataFrame | StepCurves, what: str, *, within: Sequence[float] = ()) -> go.Figure:
+    """Draw what the main process of a run takes of its machine, as it was sampled every few seconds.
+
+    Args:
+        steps: With the columns that `molfun.runs.resources` writes.
+        what: "busy" (cores and GPU) or "memory".
+        within: As in `loss_figure`.
+    """
+    curves = as_curves(steps)
+    title, y_title, lines = MACHINE_LINES[what]
+    figure = empty_figure(title, "Step", y_title)
+    for name, (label, color) in lines.items():
+        line = curves.line(name, within=within)
+        _add_line(figure, *line, label, line={"color": color, "width": 2}, connectgaps=True)
+    figure.update_yaxes(rangemode="tozero")
+    return figure if figure.data else _say(figure, "Not recorded")
+
+
+def add_markers(figure: go.Figure, markers: Sequence[Marker]) -> go.Figure:
+    """Draw what was done to a run as thin dotted lines over the steps; only the newest ones carry their label.
+
+    Args:
+        figure: With steps on its x axis; it is changed and returned.
+        markers: By step.
+    """
+    shown, labelled = markers[-MAX_MARKERS:], markers[-MAX_LABELS:]
+    line = {"color": theme.GREY, "width": 1, "dash": "dot"}
+    place = {"type": "line", "xref": "x", "yref": "paper", "y0": 0, "y1": 1, "line": line, "layer": "below"}
+    label = {"xref": "x", "yref": "paper", "xanchor": "right", "yanchor": "top", "textangle": -90}
+    style = {"showarrow": False, "opacity": 0.75, "font": {"size": 10}, "borderpad": 1}
+    heights = _label_heights([marker.step for marker in labelled], _last_step(figure))
+    figure.update_layout(
+        shapes=[{**place, "x0": marker.step, "x1": marker.step} for marker in shown],
+        annotations=[
+            {**label, **style, "x": marker.step, "y": height, "text": marker.label}
+            for marker, height in zip(labelled, heights, strict=True)
+        ],
+    )
+    return figure
+
+
+def _last_step(figure: go.Figure) -> float:
+    return max((float(curve.x[-1]) for curve in figure.data if curve.x is not None and len(curve.x)), default=0.0)
+
+
+def _label_heights(steps: Sequence[int], last_step: float) -> list[float]:
+    """Return the upper end of every label, as a share of the height: those too close to each other are staggered."""
+    rows: list[int] = []
+    for index, step in enumerate(steps):
+        is_close = index > 0 and step - steps[index - 1] < LABEL_SPACE * last_step
+        rows.append((rows[-1] + 1) % LABEL_ROWS if is_close else 0)
+    return [1 - row / LABEL_ROWS for row in rows]
 
 
 def collapse_blocks(parts: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
@@ -188,7 +302,7 @@ def _say(figure: go.Figure, sentence: str) -> go.Figure:
 
 
 def _add_line(figure: go.Figure, x: Floats, y: Floats, name: str, **style: Any) -> None:
-    """Add a thinned line, float32 to halve what travels to the browser; nothing where no sample is finite."""
+    """Add a line, thinned where it is long, float32 to halve what travels; nothing where no sample is finite."""
     x, y = decimate(x, y)
     if len(y) == 0:
         return
@@ -203,11 +317,8 @@ def _epoch_numbers(epochs: pd.DataFrame) -> Floats:
     return column(epochs, "epoch" if "epoch" in epochs.columns else "step")
 
 
-def _at_steps(steps: pd.DataFrame, epochs: pd.DataFrame) -> Floats:
+def _at_steps(steps: StepCurves, epochs: pd.DataFrame) -> Floats:
     """Return the step at which each row of `epochs` ended."""
     ends = _epoch_numbers(epochs)
-    x, progress = column(steps, "step"), column(steps, "epoch")
-    known = np.isfinite(x) & np.isfinite(progress)
-    if not known.any():
-        return ends
-    return np.asarray(np.interp(ends, progress[known], x[known]), dtype=np.float64)
+    found = steps.steps_at(ends)
+    return found if np.isfinite(found).any() else ends

@@ -46,13 +46,15 @@ def draw_example_cards(on_pick: Callable[[str], None], label: str, *, key: str) 
 def draw_about(about: dict[str, Any]) -> None:
     """Show where data come from, under which licence, and what must be said beside results on them."""
     facts = [
-        f"**{name.capitalize()}** · {about[name]}" for name in ("citation", "licence", "source") if about.get(name)
+        f"**{name.capitalize()}** · {shell.plain(str(about[name]))}"
+        for name in ("citation", "licence", "source")
+        if about.get(name)
     ]
     if facts:
         st.caption("  \n".join(facts))
     notes = about.get("notes") or []
     if notes:
-        st.info("\n".join(f"- {note}" for note in notes), icon=":material/lightbulb:")
+        st.info("\n".join(f"- {shell.plain(str(note))}" for note in notes), icon=":material/lightbulb:")
 
 
 def draw_preview(frame: pd.DataFrame) -> None:
@@ -156,7 +158,7 @@ def draw_problems(problems: Sequence[Problem], model_title: str) -> bool:
         st.success(f"Every row is fine for {model_title}.", icon=":material/check_circle:")
     for found, show, icon in ((errors, st.error, ":material/error:"), (warnings, st.warning, ":material/warning:")):
         if found:
-            show("\n".join(f"- {problem.message}" for problem in found[:SHOWN_PROBLEMS]), icon=icon)
+            show("\n".join(f"- {shell.sentence(problem.message)}" for problem in found[:SHOWN_PROBLEMS]), icon=icon)
         if len(found) > SHOWN_PROBLEMS:
             with st.expander(f"All {len(found)} of them, with row, column and value"):
                 table = pd.DataFrame(
@@ -194,9 +196,9 @@ def draw_saved(entry: dict[str, Any]) -> None:
         facts = [
             text.TASKS.get(entry["task"], entry["task"]),
             f"{text.plural(entry['rows'], 'row')} ({parts} training / validation / test)",
-            text.moment(entry["created"]),
+            shell.plain(text.moment(entry["created"])),
         ]
-        st.markdown(f"**{entry['name']}**  \n:gray[{' · '.join(facts)}]", width="stretch")
+        st.markdown(f"**{shell.plain(str(entry['name']))}**  \n:gray[{' · '.join(facts)}]", width="stretch")
         if st.button("Start a run", key=f"saved.{entry['id']}", icon=":material/play_arrow:"):
             st.switch_page(shell.NEW_RUN, query_params={"dataset": entry["id"]})
 

@@ -39,10 +39,14 @@ def starting_values(
     return values
 
 
-def draft_spec(
-    dataset_id: str, model: Mapping[str, Any], strategy: Mapping[str, Any], training: Mapping[str, Any], name: str = ""
-) -> RunSpec:
+def draft_spec(dataset_id: str, model: Mapping[str, Any], sections: Mapping[str, Any], name: str = "") -> RunSpec:
     """Return the validated spec of a form.
+
+    Args:
+        dataset_id: Id of the saved data.
+        model: The spec's model section.
+        sections: Its sections "strategy", "training" and "launch"; one that is absent has its defaults.
+        name: What the run is called.
 
     Raises:
         SettingError: A value is outside its bounds.
@@ -52,8 +56,7 @@ def draft_spec(
             "name": name,
             "data": {"dataset": dataset_id},
             "model": dict(model),
-            "strategy": dict(strategy),
-            "training": dict(training),
+            **{part: dict(sections[part]) for part in ("strategy", "training", "launch") if part in sections},
         }
     )
 

@@ -5,7 +5,7 @@ A form knows no strategy by name; it draws whatever `describe_settings` lists.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 import streamlit as st
@@ -15,6 +15,7 @@ from molfun.settings import SettingInfo, Settings, describe_settings
 LR_STEP = 1e-5
 NUM_COLUMNS = 3
 
+ONE_A_LINE = ("extra", "prologue")  # lists of command lines, in which a comma means something
 # Settings without effect in a combination; the same condition is told in words by `depends_on`.
 INERT: dict[str, Callable[[Mapping[str, Any]], bool]] = {
     "min_lr": lambda values: values.get("scheduler") == "constant",
@@ -49,6 +50,16 @@ def draw_settings(
     """
     values: dict[str, Any] = {}
     _draw_grid(_of_level(cls, "main", skip), key, defaults or {}, values, choices or {})
+    return values
+
+
+def draw_chosen(
+    cls: type[Settings], names: Collection[str], *, key: str, defaults: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    """Draw some settings of `cls`, of any level, in the order of declaration; the rest is as in `draw_settings`."""
+    values: dict[str, Any] = {}
+    infos = [info for info in describe_settings(cls) if info.name in names]
+    _draw_grid(infos, key, defaults or {}, values, {})
     return values
 
 
@@ -99,6 +110,9 @@ def draw_setting(
         return st.toggle(label, value=bool(value), **common)
     if info.kind in ("int", "float"):
         return _number(info, label, value, common)
+    if info.kind == "list" and info.name in ONE_A_LINE:
+        typed = st.text_area(label, value="\n".join(value or ()), height=100, placeholder="One a line", **common)
+        return [line.strip() for line in typed.splitlines() if line.strip()]
     if info.kind == "list":
         typed = st.text_input(
             label, value=", ".join(value or ()), placeholder="auto" if info.optional else "", **common

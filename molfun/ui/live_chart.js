@@ -41,17 +41,53 @@ const place = (parentElement, alt) => {
   return element;
 };
 
-export default function ({ data, parentElement }) {
+// Beside the camera, which gives a drawing (SVG), a button for a picture of twice the size of the screen (PNG).
+// There is one for all charts: Plotly.react builds a chart anew, without its zoom, when its configuration differs.
+const withPicture = (Plotly, config) => {
+  window.molfunPicture ??= {
+    name: "picture",
+    title: "Download as PNG",
+    icon: Plotly.Icons.disk,
+    click: (chart) => Plotly.downloadImage(chart, { format: "png", filename: "molfun", scale: 2 }),
+  };
+  return { ...config, responsive: true, modeBarButtonsToAdd: [window.molfunPicture] };
+};
+
+const REPORT_AFTER_MS = 300;
+
+// Tells the server which stretch is looked at, so that it sends that in more detail.
+const follow = (element) => {
+  if (element.molfunFollowed) return;
+  element.molfunFollowed = true;
+  let timer;
+  element.on("plotly_relayout", (change) => {
+    const names = ["xaxis.range[0]", "xaxis.range[1]", "xaxis.range", "xaxis.autorange"];
+    if (!names.some((name) => name in change)) return;
+    clearTimeout(timer);
+    timer = setTimeout(() => {
+      const axis = element.layout.xaxis;
+      const [first, last] = axis.autorange ? [null, null] : axis.range.map(Number);
+      element.molfunReport("stretch", first === null ? null : { first, last, revision: element.molfunRevision });
+    }, REPORT_AFTER_MS);
+  });
+};
+
+export default function ({ data, parentElement, setStateValue }) {
   const element = place(parentElement, data.alt);
   const figure = JSON.parse(data.figure);
   element.style.height = `${figure.layout.height}px`;
+  element.molfunReport = setStateValue;
+  element.molfunRevision = data.revision;
+  const layout = themed(figure.layout, getComputedStyle(parentElement));
+  const drawn = data.figure + JSON.stringify([layout.font, layout.hoverlabel, layout.modebar]);
+  if (element.molfunDrawn === drawn) return;
+  element.molfunDrawn = drawn;
   loadPlotly(data.url)
-    .then((Plotly) => {
-      const layout = themed(figure.layout, getComputedStyle(parentElement));
-      return Plotly.react(element, figure.data, layout, { ...data.config, responsive: true });
-    })
+    .then((Plotly) => Plotly.react(element, figure.data, layout, withPicture(Plotly, data.config)))
+    .then(() => follow(element))
     .then(() => element.setAttribute("data-drawn", String(Number(element.dataset.drawn ?? 0) + 1)))
     .catch((error) => {
+      element.molfunDrawn = "";
       element.textContent = `The chart cannot be drawn: ${error.message}. Reload the page.`;
     });
 }

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import math
+from collections import OrderedDict
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import plotly.graph_objects as go
@@ -11,7 +15,11 @@ import streamlit as st
 
 from molfun.ui.server import plotly_url
 
-CONFIG = {"displaylogo": False, "modeBarButtonsToRemove": ["select2d", "lasso2d", "autoScale2d"]}
+CONFIG = {
+    "displaylogo": False, "modeBarButtonsToRemove": ["select2d", "lasso2d", "autoScale2d"],
+    "toImageButtonOptions": {"format": "svg", "filename": "molfun"},
+}  # fmt: skip
+MAX_FIGURES = 200  # at most 60 KiB each
 
 
 @lru_cache(maxsize=1)
@@ -19,17 +27,68 @@ def _script() -> str:
     return Path(__file__).with_suffix(".js").read_text(encoding="utf-8")
 
 
-def draw_live_chart(figure: go.Figure, *, key: str, revision: str, alt: str) -> None:
-    """Draw a figure in place.
+def draw_live_chart(
+    build: Callable[[Sequence[float]], go.Figure], *, key: str, stamp: Hashable, revision: str, alt: str
+) -> None:
+    """Draw a figure in place; one that nothing has changed in is neither built nor sent nor drawn again.
 
     Args:
-        figure: With a height in its layout.
+        build: Returns the figure, with a height in its layout, given the first and last x of the stretch that is looked
+            at, empty where all of it is.
         key: The chart's identity on the page.
+        stamp: Tells what the figure is built of; the same one gives the same figure.
         revision: Zoom and hidden curves are kept for as long as this stays the same.
         alt: Said by screen readers.
     """
+    within = _stretch(key, revision)
+    figure, height = _FIGURES.of((key, stamp, revision, within), lambda: _in_json(build(within), revision))
+    data: dict[str, Any] = {
+        "figure": figure, "url": plotly_url(), "config": CONFIG, "alt": alt, "revision": revision,
+    }  # fmt: skip
+    chart = st.components.v2.component("molfun_live_chart", js=_script(), isolate_styles=False)
+    chart(key=key, data=data, height=height, default={"stretch": None}, on_stretch_change=_do_nothing)
+
+
+def _do_nothing() -> None:
+    """Let the browser's report start a refresh, which draws the stretch in more detail."""
+
+
+def _stretch(key: str, revision: str) -> tuple[float, ...]:
+    """Return what the browser says it looks at: first and last x, empty for everything."""
+    told = st.session_state.get(key)
+    stretch = told.get("stretch") if isinstance(told, Mapping) else None
+    if not isinstance(stretch, Mapping) or stretch.get("revision") != revision:
+        return ()
+    ends = (stretch.get("first"), stretch.get("last"))
+    numbers = tuple(float(end) for end in ends if isinstance(end, int | float) and math.isfinite(end))
+    return numbers if len(numbers) == 2 and numbers[0] < numbers[1] else ()
+
+
+def _in_json(figure: go.Figure, revision: str) -> tuple[str, int]:
     # plotly's own template carries colours of its own; the page's colours are put in by the script.
     figure.update_layout(uirevision=revision, template="none")
-    data: dict[str, Any] = {"figure": figure.to_json(), "url": plotly_url(), "config": CONFIG, "alt": alt}
-    chart = st.components.v2.component("molfun_live_chart", js=_script(), isolate_styles=False)
-    chart(key=key, data=data, height=int(figure.layout.height))
+    return figure.to_json(), int(figure.layout.height)
+
+
+class _Figures:
+    """Figures as they were sent, of which every tab and every refresh that asks for the same gets the same."""
+
+    def __init__(self, most: int) -> None:
+        self.most = most
+        self._lock = Lock()
+        self._known: OrderedDict[Hashable, tuple[str, int]] = OrderedDict()
+
+    def of(self, stamp: Hashable, build: Callable[[], tuple[str, int]]) -> tuple[str, int]:
+        with self._lock:
+            found = self._known.get(stamp)
+        if found is None:
+            found = build()
+        with self._lock:
+            self._known[stamp] = found
+            self._known.move_to_end(stamp)
+            if len(self._known) > self.most:
+                self._known.popitem(last=False)
+        return found
+
+
+_FIGURES = _Figures(MAX_FIGURES)

@@ -21,7 +21,7 @@ def predicted_figure(predictions: pd.DataFrame) -> go.Figure:
     Args:
         predictions: `row` (row of the table), `target`, `prediction`; beyond 3,000 rows an even sample is shown.
     """
-    rows = predictions.dropna(subset=["target", "prediction"])
+    rows = predictions[["row", "target", "prediction"]].apply(pd.to_numeric, errors="coerce").dropna()
     shown = rows.iloc[:: max(1, -(-len(rows) // MAX_DOTS))]
     figure = empty_figure("Predicted against true value", "True value", "Predicted value", height=400)
     if len(shown) == 0:

@@ -1,8 +1,11 @@
-"""Panels that refresh themselves while a run is alive: its state, its curves, its log."""
+"""Panels that refresh themselves until a run is over: its curves and its log. Its state is `state_panel`'s."""
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache, partial
 from pathlib import Path
 
 import pandas as pd
@@ -11,16 +14,20 @@ import streamlit as st
 
 from molfun.data.settings import PRIMARY_METRIC, lower_is_better
 from molfun.errors import MolfunError
+from molfun.runs.alerts import Alert, find_alerts
 from molfun.runs.spec import RunSpec
-from molfun.runs.status import RunStatus, run_status
+from molfun.runs.status import RunStatus
 from molfun.runs.store import RunFolder
-from molfun.tracking.reader import MetricsReader
+from molfun.tracking.reader import read_events
 from molfun.ui import charts, shell, text
 from molfun.ui.live_chart import draw_live_chart
+from molfun.ui.markers import Marker, markers_of
+from molfun.ui.run_curves import StepCurves, follow
 from molfun.ui.series import best_position, column
 
 REFRESH_SECONDS = 2
 LOG_BYTES = 16_384
+USUAL_SMOOTHING = 0.8
 
 
 @dataclass(frozen=True)
@@ -31,87 +38,38 @@ class View:
     log_scale: bool
 
 
-@st.cache_resource(max_entries=64, show_spinner=False)
-def metrics_reader(path: Path) -> MetricsReader:
-    """Return the one reader of a metrics file in this process; every tab shares it, so new bytes are read once."""
-    return MetricsReader(path)
+def told_smoothing() -> float:
+    """Return the smoothing that the address tells, 0.8 without one."""
+    try:
+        told = float(shell.query("smoothing"))
+    except ValueError:
+        return USUAL_SMOOTHING
+    return min(max(told, 0.0), 0.99) if math.isfinite(told) else USUAL_SMOOTHING
 
 
-def read_curves(folder: RunFolder) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Return (steps, epochs) of a run, up to date."""
-    reader = metrics_reader(folder.metrics_path)
-    reader.poll()
-    return reader.steps, reader.epochs
+def read_curves(folder: RunFolder) -> tuple[StepCurves, pd.DataFrame]:
+    """Return (curves over steps, table of epochs) of a run, up to date."""
+    curves, reader = follow(folder.metrics_path)
+    return curves.update(reader)
+
+
+@lru_cache(maxsize=64)
+def _markers(path: Path, modified: int, size: int) -> tuple[Marker, ...]:
+    return tuple(markers_of(read_events(path)))
+
+
+def read_markers(folder: RunFolder) -> tuple[Marker, ...]:
+    """Return what was done to a run while it trained; its events are read again only when there are new ones."""
+    try:
+        stat = folder.events_path.stat()
+    except OSError:
+        return ()
+    return _markers(folder.events_path, stat.st_mtime_ns, stat.st_size)
 
 
 def interval(status: RunStatus) -> float | None:
     """Return seconds between refreshes, None for a run that will not change."""
-    return REFRESH_SECONDS if status.alive else None
-
-
-def draw_state(folder: RunFolder, status: RunStatus) -> None:
-    """Draw badge, cause, progress and numbers, refreshing; when the run ends, the whole page is drawn anew."""
-    st.fragment(_state, run_every=interval(status))(folder, status.alive)
-
-
-def _state(folder: RunFolder, was_alive: bool) -> None:
-    status = run_status(folder)
-    if was_alive and not status.alive:
-        st.rerun()
-    state = folder.read_state()
-    with st.container(horizontal=True, vertical_alignment="center"):
-        shell.status_badge(status.status)
-        st.markdown(f":gray[{_since(status)}]")
-    if status.cause:
-        show = st.error if status.status in ("failed", "lost") else st.info
-        show(status.cause, icon=":material/error:" if status.status in ("failed", "lost") else ":material/info:")
-    st.progress(_progress(status), text=_progress_text(status, state))
-    _draw_numbers(folder, state)
-
-
-def _progress(status: RunStatus) -> float:
-    if status.status == "finished":
-        return 1.0
-    return min(1.0, max(0.0, status.progress or 0.0))
-
-
-def _progress_text(status: RunStatus, state: dict[str, object]) -> str:
-    if status.status in ("queued", "starting"):
-        return "Loading the model and the data"
-    step, total = state.get("step"), state.get("total_steps")
-    if not isinstance(step, (int, float)) or not isinstance(total, (int, float)):
-        return ""
-    left = "" if status.seconds_left is None or not status.alive else f" · {text.duration(status.seconds_left)} left"
-    return f"Step {step:,.0f} of {total:,.0f}{left}"
-
-
-def _since(status: RunStatus) -> str:
-    if status.started is None:
-        return ""
-    if status.ended is not None:
-        return f"{text.moment(status.started)} · took {text.duration(status.ended - status.started)}"
-    return f"started {text.ago(status.started)}"
-
-
-def _draw_numbers(folder: RunFolder, state: dict[str, object]) -> None:
-    steps, epochs = read_curves(folder)
-    metric, monitor = judged_by(folder)
-    kept = kept_epoch(epochs, monitor)
-    score = text.number(kept.get(f"val_{metric}"))
-    numbers = [
-        ("Epoch", f"{_whole(state.get('epoch'))} / {_whole(state.get('epochs'))}", "Passes over the training rows."),
-        ("Training loss", text.number(_last(steps, "loss")), "Of the last step."),
-        ("Validation loss", text.number(kept.get("val_loss")), kept_note(monitor)),
-        (
-            text.metric_title(metric).removesuffix(" correlation"),
-            score,
-            "On the validation rows, with the weights that are kept.",
-        ),
-        ("Tokens per second", _throughput(steps), "Residues and special tokens, over the last 20 steps."),
-    ]
-    with st.container(horizontal=True, gap="small"):
-        for label, value, note in numbers:
-            st.metric(label, value, help=note, width=148)
+    return None if status.is_over else REFRESH_SECONDS
 
 
 def kept_epoch(epochs: pd.DataFrame, monitor: str) -> dict[str, float]:
@@ -148,26 +106,91 @@ def draw_curves(folder: RunFolder, status: RunStatus, view: View) -> None:
 
 def _curves(folder: RunFolder, view: View) -> None:
     steps, epochs = read_curves(folder)
-    if steps.empty:
+    if not len(steps):
         with st.container(border=True, height=220, horizontal_alignment="center", vertical_alignment="center"):
             st.markdown(":gray[:material/show_chart: Curves appear with the first step.]", width="content")
         return
-    figure = charts.loss_figure(steps, epochs, smoothing=view.smoothing, log_scale=view.log_scale)
+    alerts = read_alerts(folder, epochs)
+    draw_alerts(folder, alerts)
+    markers = sorted([*read_markers(folder), *(Marker(alert.step, alert.kind) for alert in alerts if alert.step)],
+                     key=lambda marker: marker.step)  # fmt: skip
+    stamp = (steps.version, len(steps))
+    bound, (metric, monitor) = _gradient_bound(folder), judged_by(folder)
+    draw = partial(_draw, folder, view)
     with st.container(border=True):
-        _draw(figure, folder, "loss", "Training and validation loss over steps", view)
+        draw(
+            "loss", "Training and validation loss over steps", (*stamp, len(epochs), *markers, view.smoothing),
+            lambda within: charts.add_markers(
+                charts.loss_figure(steps, epochs, smoothing=view.smoothing, log_scale=view.log_scale, within=within),
+                markers,
+            ),
+        )  # fmt: skip
     left, right = st.columns(2)
     with left, st.container(border=True):
-        metric, monitor = judged_by(folder)
-        figure = charts.metric_figure(epochs, metric, monitor=monitor)
-        _draw(figure, folder, "metric", f"Validation {metric} over epochs", view)
+        draw(
+            "metric", f"Validation {metric} over epochs", (*stamp[:1], len(epochs), metric, monitor),
+            lambda within: charts.metric_figure(epochs, metric, monitor=monitor),
+        )  # fmt: skip
     with right, st.container(border=True):
-        figure = charts.learning_rate_figure(steps)
-        _draw(figure, folder, "lr", "Learning rate of each group over steps", view)
+        draw(
+            "lr", "Learning rate of each group over steps", (*stamp, *markers),
+            lambda within: charts.add_markers(charts.learning_rate_figure(steps, within=within), markers),
+        )  # fmt: skip
+    left, right = st.columns(2)
+    with left, st.container(border=True):
+        draw(
+            "gradient", "Norm of the gradient over steps, with the bound at which it is cut", (*stamp, bound),
+            lambda within: charts.gradient_figure(steps, bound=bound, within=within),
+        )  # fmt: skip
+    with right, st.container(border=True):
+        draw("speed", "Tokens a second over steps", stamp, lambda within: charts.speed_figure(steps, within=within))
+    if not charts.MACHINE.isdisjoint(steps.names):
+        left, right = st.columns(2)
+        with left, st.container(border=True):
+            draw(
+                "busy", "Cores and GPU at work over steps", stamp,
+                lambda within: charts.machine_figure(steps, "busy", within=within),
+            )  # fmt: skip
+        with right, st.container(border=True):
+            draw(
+                "memory", "Memory in use over steps", stamp,
+                lambda within: charts.machine_figure(steps, "memory", within=within),
+            )  # fmt: skip
 
 
-def _draw(figure: go.Figure, folder: RunFolder, name: str, alt: str, view: View) -> None:
+def _gradient_bound(folder: RunFolder) -> float:
+    try:
+        return folder.spec.strategy.grad_clip
+    except MolfunError:
+        return 0.0
+
+
+def read_alerts(folder: RunFolder, epochs: pd.DataFrame) -> list[Alert]:
+    """Return what the curves of a run say; nothing where its settings cannot be read."""
+    curves, _ = follow(folder.metrics_path)
+    try:
+        return curves.judge(partial(find_alerts, spec=folder.spec), epochs)
+    except MolfunError:
+        return []
+
+
+def draw_alerts(folder: RunFolder, alerts: Sequence[Alert]) -> None:
+    """Say what the curves say, each with a new run that has the cure."""
+    for alert in alerts:
+        st.warning(shell.sentence(alert.sentence), icon=":material/troubleshoot:")
+        if alert.changes:
+            st.page_link(
+                shell.NEW_RUN, label="New run with the fix", icon=":material/build:",
+                query_params={"from": folder.id, **{f"set.{path}": value for path, value in alert.changes.items()}},
+            )  # fmt: skip
+
+
+def _draw(
+    folder: RunFolder, view: View, name: str, alt: str, stamp: tuple[Hashable, ...],
+    build: Callable[[Sequence[float]], go.Figure],
+) -> None:  # fmt: skip
     # A change of the axis must not keep the zoom of the other one.
-    draw_live_chart(figure, key=f"live.{name}", revision=f"{folder.id} {view.log_scale}", alt=alt)
+    draw_live_chart(build, key=f"live.{name}", stamp=stamp, revision=f"{folder.id} {view.log_scale}", alt=alt)
 
 
 def draw_log(folder: RunFolder, status: RunStatus) -> None:
@@ -179,17 +202,3 @@ def _log(folder: RunFolder) -> None:
     tail = folder.log_tail(LOG_BYTES)
     with st.container(key="log_tail"):
         st.code(tail or "The log is empty so far.", language=None, wrap_lines=True)
-
-
-def _whole(value: object) -> str:
-    return f"{value:,.0f}" if isinstance(value, (int, float)) else "–"
-
-
-def _last(frame: pd.DataFrame, name: str) -> float | None:
-    return None if frame.empty or name not in frame.columns else float(frame[name].iloc[-1])
-
-
-def _throughput(steps: pd.DataFrame) -> str:
-    if "tokens_per_second" not in steps.columns or steps.empty:
-        return "–"
-    return text.short_count(float(steps["tokens_per_second"].tail(20).mean()))

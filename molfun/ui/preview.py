@@ -5,14 +5,13 @@ The answer is awaited in a thread and drawn by a fragment, so that the form neve
 
 from __future__ import annotations
 
-import json
 import math
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from threading import Lock
-from typing import Any
+from typing import Any, Protocol
 
 import pandas as pd
 import streamlit as st
@@ -20,14 +19,28 @@ import streamlit as st
 from molfun.data.dataset import Dataset
 from molfun.errors import MolfunError
 from molfun.runs.advice import schedule
-from molfun.runs.analysis import preview_parameters
+from molfun.runs.breakdown import Question
+from molfun.runs.launchers.catalog import TITLES
 from molfun.runs.spec import RunSpec
-from molfun.ui import charts, text
+from molfun.ui import charts, parameter_charts, schedule_chart, shell, text
 
 POLL_SECONDS = 0.5
 MAX_ANSWERS = 200
 
 Answer = dict[str, Any]
+
+
+class Askable(Protocol):
+    """A question to the analysis process."""
+
+    @property
+    def key(self) -> str:
+        """The same for questions that have the same answer."""
+        ...
+
+    def answer(self, home: Path) -> Answer:
+        """Return its answer, or raise why there is none."""
+        ...
 
 
 class PreviewDesk:
@@ -45,25 +58,31 @@ class PreviewDesk:
 
     def ask(self, spec: RunSpec) -> Answer | None:
         """Return the answer, or None while it is being worked out; a failed question answers {"error": sentence}."""
-        values = spec.model_dump(mode="json")
-        key = json.dumps([values["data"], values["model"], values["strategy"]], sort_keys=True)
-        with self._lock:
-            future = self._futures.get(key)
-            if future is None:
-                self._drop_waiting()
-                future = self._futures[key] = self._workers.submit(self._answer, values)
-                while len(self._futures) > MAX_ANSWERS:
-                    self._futures.popitem(last=False)
-        return future.result() if future.done() else None
+        return self.ask_all([Question(spec)])[0]
 
-    def _drop_waiting(self) -> None:
+    def ask_all(self, questions: Sequence[Askable]) -> list[Answer | None]:
+        """Return the answers, as `ask` does, of questions that are asked together; others that wait are forgotten."""
+        with self._lock:
+            self._drop_waiting({question.key for question in questions})
+            found = [self._future(question) for question in questions]
+            while len(self._futures) > MAX_ANSWERS:
+                self._futures.popitem(last=False)
+        return [future.result() if future.done() else None for future in found]
+
+    def _future(self, question: Askable) -> Future[Answer]:
+        future = self._futures.get(question.key)
+        if future is None:
+            future = self._futures[question.key] = self._workers.submit(self._answer, question)
+        return future
+
+    def _drop_waiting(self, wanted: set[str]) -> None:
         """Forget questions that nobody waits for any more: only the newest form matters."""
-        for key in [key for key, future in self._futures.items() if future.cancel()]:
+        for key in [key for key, future in self._futures.items() if key not in wanted and future.cancel()]:
             del self._futures[key]
 
-    def _answer(self, values: dict[str, Any]) -> Answer:
+    def _answer(self, question: Askable) -> Answer:
         try:
-            return preview_parameters(self._home, values)
+            return question.answer(self._home)
         except MolfunError as error:
             return {"error": str(error)}
 
@@ -101,9 +120,21 @@ def _parameters(desk: PreviewDesk, spec: RunSpec, was_waiting: bool) -> None:
         config={"displayModeBar": False},
         alt="Trainable and frozen parameters of each part",
     )
-    with st.expander("Numbers of each part and group"):
+    with st.expander("Block by block"):
+        st.plotly_chart(
+            parameter_charts.strip_figure({"": answer}), key="preview.strip", config={"displayModeBar": False},
+            alt="One cell a block, coloured by learning rate; grey blocks are frozen",
+        )  # fmt: skip
+        st.plotly_chart(
+            parameter_charts.tree_figure(answer["modules"]), key="preview.tree", config={"displayModeBar": False},
+            alt="The tree of modules, coloured by frozen, unfrozen, LoRA and head",
+        )  # fmt: skip
         st.dataframe(parts_table(parts), hide_index=True)
         st.dataframe(groups_table(answer), hide_index=True)
+        told = {"model": spec.model.name, "strategy": spec.strategy.kind}
+        st.page_link(
+            shell.PARAMETERS, label="All strategies side by side", icon=":material/account_tree:", query_params=told
+        )
 
 
 def parts_table(parts: list[dict[str, Any]]) -> pd.DataFrame:
@@ -147,7 +178,28 @@ def draw_schedule(spec: RunSpec, dataset: Dataset) -> None:
         f"- Effective batch: **{effective_batch(spec)}**\n"
         f"- **{steps.total_steps:,} steps** ({spec.training.epochs} × {steps.steps_per_epoch}){warmup}\n"
         f"- {dataset.counts['train']:,} rows train, {dataset.counts['val']:,} validate, {dataset.counts['test']:,} test"
+        f"{place(spec)}"
     )
+
+
+def draw_rates(spec: RunSpec, dataset: Dataset, answer: Answer | None) -> None:
+    """Draw the learning rate of every group over the run, once the groups are known."""
+    if answer is None or answer.get("error"):
+        return
+    with st.expander("Learning rate over the run"):
+        steps = schedule(spec, dataset.counts["train"])
+        figure = schedule_chart.schedule_figure(answer["groups"], spec.strategy, steps)
+        alt = "Learning rate of every group over the steps of the run"
+        st.plotly_chart(figure, key="preview.rates", config={"displayModeBar": False}, alt=alt)
+
+
+def place(spec: RunSpec) -> str:
+    """Return where a run will be at work as one more line, empty where it is one process of this machine."""
+    launch, num_processes = spec.launch, spec.training.num_processes
+    if launch.where == "local" and num_processes == 1:
+        return ""
+    nodes = f" on {text.plural(launch.nodes, 'node')}" if launch.where == "slurm" else ""
+    return f"\n- {TITLES[launch.where]}: {text.plural(num_processes, 'process', 'processes')}{nodes}"
 
 
 def effective_batch(spec: RunSpec) -> str:
@@ -165,4 +217,4 @@ def effective_batch(spec: RunSpec) -> str:
 def draw_advice(sentences: list[str]) -> None:
     """Draw warnings that do not forbid a start."""
     if sentences:
-        st.warning("\n".join(f"- {sentence}" for sentence in sentences), icon=":material/lightbulb:")
+        st.warning("\n".join(f"- {shell.sentence(sentence)}" for sentence in sentences), icon=":material/lightbulb:")

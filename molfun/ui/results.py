@@ -11,7 +11,9 @@ import pandas as pd
 import streamlit as st
 
 from molfun.data.dataset import Dataset, load_dataset
-from molfun.errors import MolfunError
+from molfun.data.exports import to_csv
+from molfun.data.parquet import read_parquet
+from molfun.errors import DataError, MolfunError
 from molfun.runs.store import RunFolder
 from molfun.ui import outcomes, shell, text
 from molfun.ui.live_chart import CONFIG
@@ -42,12 +44,13 @@ def verdict(scoreboard: dict[str, Any]) -> str:
     primary = str(scoreboard.get("primary", ""))
     score = scoreboard["test"]["metrics"].get(primary)
     rows = text.count(scoreboard["test"].get("rows"))
-    said = f"**{text.metric_title(primary)} {text.number(score)}** on {rows} test rows that training never saw."
+    metric = shell.plain(text.metric_title(primary))
+    said = f"**{metric} {text.number(score)}** on {rows} test rows that training never saw."
     known = {name: values.get(primary) for name, values in (scoreboard.get("baselines") or {}).items()}
     best = max((name for name in known if _is_number(known[name])), key=lambda name: known[name], default=None)
     if best is None or not _is_number(score):
         return said
-    title = text.baseline_title(best).lower()
+    title = shell.plain(text.baseline_title(best).lower())
     if known[best] >= score:
         return f"{said} The baseline “{title}” is as good or better ({text.number(known[best])})."
     return f"{said} The best simple baseline, “{title}”, reaches {text.number(known[best])}."
@@ -80,7 +83,7 @@ def _draw_predictions(folder: RunFolder) -> None:
         st.plotly_chart(outcomes.confusion_figure(table), key="result.confusion", config=CONFIG)
     st.download_button(
         "Download test predictions",
-        predictions.to_csv(index=False),
+        to_csv(predictions),
         file_name=f"{folder.id}-test.csv",
         mime="text/csv",
         icon=":material/download:",
@@ -90,11 +93,15 @@ def _draw_predictions(folder: RunFolder) -> None:
 
 
 def read_predictions(folder: RunFolder) -> pd.DataFrame | None:
-    """Return the predictions on the test rows, None where there are none."""
-    try:
-        return pd.read_parquet(folder.predictions / "test.parquet")
-    except (OSError, ValueError):
+    """Return the predictions on the test rows, None where there are none that can be read."""
+    path = folder.predictions / "test.parquet"
+    if folder.predictions.is_symlink() or path.is_symlink() or not path.is_file():
         return None
+    try:
+        predictions = read_parquet(path, path.name)
+    except DataError:
+        return None
+    return predictions if {"row", "target", "prediction"} <= set(predictions) else None
 
 
 def dataset_of(folder: RunFolder) -> Dataset | None:
@@ -108,10 +115,6 @@ def dataset_of(folder: RunFolder) -> Dataset | None:
 def draw_next_steps(folder: RunFolder) -> None:
     """Offer what people do after a run."""
     with st.container(horizontal=True):
-        if st.button(
-            "New run from these settings", icon=":material/content_copy:", help="Opens New run filled in like this run."
-        ):
-            st.switch_page(shell.NEW_RUN, query_params={"from": folder.id})
         if folder.spec.model.weights != "random" and st.button(
             "Run the random-weights control",
             icon=":material/science:",

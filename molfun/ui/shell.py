@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from functools import lru_cache
 from pathlib import Path
 
 import streamlit as st
 
 from molfun.errors import MolfunError
 from molfun.home import data_home
-from molfun.runs.status import run_status
+from molfun.runs.files import read_json
+from molfun.runs.status import ENDED, RunStatus, run_status
 from molfun.runs.store import RunFolder, RunStore
 from molfun.ui import text, theme
 
 PAGES = Path(__file__).parents[2] / "pages"
-HOME, DATA, NEW_RUN, LIVE, RUNS = (str(PAGES / f"{name}.py") for name in ("home", "data", "new_run", "live", "runs"))
+NAMES = ("home", "data", "new_run", "live", "runs", "compare", "parameters", "settings")
+HOME, DATA, NEW_RUN, LIVE, RUNS, COMPARE, PARAMETERS, SETTINGS = (str(PAGES / f"{name}.py") for name in NAMES)
+MAX_IN_SIDEBAR = 5
+SAID = "shell.said"
+# A command that a message names; a pair of backquotes on one line.
+COMMAND = re.compile(r"(`[^`\n]+`)")
 
 # The preview card follows the reader; on narrow screens columns are stacked and it must not.
 _STYLE = """<style>
@@ -26,6 +34,11 @@ _STYLE = """<style>
 .st-key-log_tail pre {max-height: 20rem; overflow: auto; font-size: 0.8rem;}
 .js-plotly-plot .plotly .modebar {opacity: 0; transition: opacity 0.15s;}
 .js-plotly-plot:hover .plotly .modebar {opacity: 1;}
+/* Streamlit takes every link to Live for the page that is open; the run that is open is bold. */
+[data-testid="stSidebarUserContent"] [data-testid="stPageLink-NavLink"]:not(:hover) {background: transparent;}
+[data-testid="stSidebarUserContent"] [data-testid="stPageLink-NavLink"] p {font-weight: 400;}
+/* The end of a log is what people look for. */
+.st-key-log_tail pre {display: flex; flex-direction: column-reverse;}
 /* Labels of switches wrap instead of ending in dots. */
 [data-testid="stCheckbox"] [data-testid="stWidgetLabel"] p {
   white-space: normal; overflow: visible; overflow-wrap: normal;
@@ -42,6 +55,9 @@ def navigation() -> st.Page:
             st.Page(NEW_RUN, title="New run", icon=":material/add_circle:", url_path="new_run"),
             st.Page(LIVE, title="Live", icon=":material/show_chart:", url_path="live"),
             st.Page(RUNS, title="Runs", icon=":material/list_alt:", url_path="runs"),
+            st.Page(COMPARE, title="Compare", icon=":material/stacked_line_chart:", url_path="compare"),
+            st.Page(PARAMETERS, title="Parameters", icon=":material/account_tree:", url_path="parameters"),
+            st.Page(SETTINGS, title="Settings", icon=":material/settings:", url_path="settings"),
         ]
     )
 
@@ -78,13 +94,24 @@ def query(name: str) -> str:
     return str(st.query_params.get(name, ""))
 
 
+def keep_in_address(values: Mapping[str, object]) -> None:
+    """Write what a view shows into its address, so that it can be shared and reloaded; None and "" are left out."""
+    shown = {name: str(value) for name, value in values.items() if value not in (None, "")}
+    for name in values:
+        if name in st.query_params and name not in shown:
+            del st.query_params[name]
+    for name, value in shown.items():
+        if st.query_params.get(name) != value:
+            st.query_params[name] = value
+
+
 @contextmanager
 def sentences() -> Iterator[None]:
     """Show an error that was written for people as its sentence and stop the page there."""
     try:
         yield
     except MolfunError as error:
-        st.error(str(error), icon=":material/error:")
+        st.error(sentence(str(error)), icon=":material/error:")
         st.stop()
 
 
@@ -95,34 +122,79 @@ def status_badge(status: str) -> None:
 
 
 def draw_sidebar() -> None:
-    """List the runs that are alive, each a link to its page."""
-    alive = alive_runs()
+    """List the runs that are at work or wait, each a link to its page."""
+    runs = open_runs()
+    if not runs:
+        return
     with st.sidebar:
-        if not alive:
-            return
         st.caption("Running now")
-        for folder, progress in alive[:5]:
-            percent = "" if progress is None else f" · {progress:.0%}"
+        for folder, status in runs[:MAX_IN_SIDEBAR]:
+            percent = "" if status.progress is None else f" · {status.progress:.0%}"
+            title = plain(folder.title)
             st.page_link(
                 LIVE,
-                label=f"{run_title(folder)}{percent}",
-                icon=":material/directions_run:",
+                label=f"**{title}**{percent}" if query("run") == folder.id else f"{title}{percent}",
+                icon=theme.status_look(shown_state(status)).icon,
                 query_params={"run": folder.id},
             )
+        if len(runs) > MAX_IN_SIDEBAR:
+            st.page_link(RUNS, label=f"{len(runs) - MAX_IN_SIDEBAR} more", icon=":material/more_horiz:")
 
 
-def alive_runs() -> list[tuple[RunFolder, float | None]]:
-    """Return runs whose process is alive, with their progress in 0..1."""
-    states = [(folder, run_status(folder)) for folder in store().list()]
-    return [(folder, state.progress) for folder, state in states if state.alive]
+def open_runs() -> list[tuple[RunFolder, RunStatus]]:
+    """Return the runs that are at work, the newest first, and then those that wait, the oldest first."""
+    found = [(folder, run_status(folder)) for folder in store().list() if not has_ended(folder)]
+    working = [run for run in found if run[1].alive]
+    return working + [run for run in reversed(found) if not run[1].alive and not run[1].is_over]
 
 
-def run_title(folder: RunFolder) -> str:
-    """Return a run's name, or its id where the spec cannot be read."""
-    try:
-        return folder.spec.name or folder.id
-    except MolfunError:
-        return folder.id
+def has_ended(folder: RunFolder) -> bool:
+    """Tell whether the folder itself says that a run ended; each state is read once, so that hundreds cost little."""
+    with suppress(OSError):
+        stat = folder.state_path.stat()
+        return _says_ended(folder.state_path, stat.st_mtime_ns, stat.st_size)
+    return False
+
+
+@lru_cache(maxsize=4096)
+def _says_ended(path: Path, modified: int, size: int) -> bool:
+    return read_json(path).get("status") in ENDED
+
+
+def say(words: str, *, icon: str = "check_circle", is_long: bool = False) -> None:
+    """Keep a few words on what was done, for `draw_said`: a callback itself must not draw anything."""
+    st.session_state.setdefault(SAID, []).append((words, icon, is_long))
+
+
+def say_problem(error: MolfunError) -> None:
+    """Keep why something could not be done, for `draw_said`."""
+    say(sentence(str(error)), icon="error", is_long=True)
+
+
+def draw_said() -> None:
+    """Show for a moment what callbacks said."""
+    for words, icon, is_long in st.session_state.pop(SAID, []):
+        st.toast(words, icon=f":material/{icon}:", duration="long" if is_long else "short")
+
+
+def shown_state(status: RunStatus) -> str:
+    """Return the state as people see it: a paused run is at work, but nothing happens."""
+    return "paused" if status.is_paused else status.status
+
+
+def plain(words: str) -> str:
+    """Return words that somebody typed such that no letter of them is taken for formatting, an image or a link."""
+    return "".join(f"\\{letter}" if letter in "\\`*_[]<>#$~:" else letter for letter in words)
+
+
+def sentence(words: str) -> str:
+    r"""Return a message of the engine, which may quote what somebody typed: only its commands stay formatted.
+
+    >>> sentence("Run `molfun clean`, not ![x](http://y)")
+    'Run `molfun clean`, not !\\[x\\](http\\://y)'
+    """
+    parts = COMMAND.split(words)
+    return "".join(part if number % 2 else plain(part) for number, part in enumerate(parts))
 
 
 def dataset_line(entry: dict[str, object]) -> str:

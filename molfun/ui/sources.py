@@ -15,6 +15,7 @@ import streamlit as st
 from molfun.adapters.catalog import find_model
 from molfun.data.checks import Problem, check_table
 from molfun.data.examples import EXAMPLES, about_example, load_example
+from molfun.data.limits import shown_name
 from molfun.data.settings import ColumnSettings, SplitSettings
 from molfun.data.splits import assign_splits, guess_split
 from molfun.data.tables import guess_columns, read_table
@@ -61,6 +62,7 @@ def upload_source(name: str, content: bytes, values: tuple[str, bytes] | None = 
     Raises:
         DataError: The file cannot be read; the sentence names it.
     """
+    name, values = shown_name(name), values and (shown_name(values[0]), values[1])
     frame = _read_bytes(name, content, values)
     digest = hashlib.sha256(content + (values[1] if values else b"")).hexdigest()[:12]
     about = {"source": f"file {name}"}
@@ -76,7 +78,7 @@ def paste_source(text: str) -> Source:
     if not text.strip():
         raise DataError("Nothing was pasted; expected a table with a header, or FASTA records.")
     name = f"{PASTED}.fasta" if text.lstrip().startswith(">") else f"{PASTED}.csv"
-    source = upload_source(name, text.strip().encode())
+    source = upload_source(name, text.strip().encode(errors="replace"))
     return Source(source.key, "Pasted table", source.frame, source.columns, source.split, {"source": "pasted text"})
 
 
@@ -106,14 +108,15 @@ def _read_example(name: str) -> pd.DataFrame:
 
 @st.cache_data(max_entries=4, show_spinner="Reading the table")
 def _read_bytes(name: str, content: bytes, values: tuple[str, bytes] | None) -> pd.DataFrame:
+    # The names that the browser sends are shown, and never become names of files.
     with tempfile.TemporaryDirectory(prefix="molfun-upload-") as folder:
-        path = Path(folder) / f"table{Path(name).suffix.lower()}"
+        path = Path(folder) / "table"
         path.write_bytes(content)
-        second = None
-        if values is not None:
-            second = Path(folder) / Path(values[0]).name
-            second.write_bytes(values[1])
-        return read_table(path, name=name, values=second)
+        if values is None:
+            return read_table(path, name=name)
+        second = Path(folder) / "values"
+        second.write_bytes(values[1])
+        return read_table(path, name=name, values=second, values_name=values[0])
 
 
 @st.cache_data(max_entries=32, show_spinner="Checking every row")

@@ -33,6 +33,6 @@ def open_example(name: str) -> None:
         with st.spinner("Reading the example"):
             dataset = save_example(shell.datasets_root(), name)
     except MolfunError as error:
-        st.error(str(error), icon=":material/error:")
+        st.error(shell.sentence(str(error)), icon=":material/error:")
         return
     st.switch_page(shell.NEW_RUN, query_params={"dataset": dataset.id})

@@ -12,6 +12,7 @@ PINK, AMBER, SKY, GREY = "#c46f9f", "#d99a1b", "#5fb4e5", "#8593a1"
 SERIES = (BLUE, VERMILION, GREEN, PINK, AMBER, SKY, GREY)
 
 TRAIN, VALIDATION, METRIC = BLUE, VERMILION, GREEN
+VALIDATION_PALE = "rgba(217, 100, 28, 0.12)"
 TRAINABLE, FROZEN = BLUE, "#9aa7b4"
 PARTS = {"train": BLUE, "val": AMBER, "test": VERMILION}
 PART_TITLES = {"train": "Training", "val": "Validation", "test": "Test"}
@@ -38,6 +39,10 @@ STATUS: dict[str, Look] = {
     "stopped": Look("Stopped", "gray", ":material/stop_circle:"),
     "failed": Look("Failed", "red", ":material/error:"),
     "lost": Look("Lost", "red", ":material/signal_disconnected:"),
+    "unknown": Look("Unknown", "orange", ":material/help:"),
+    # Not states of their own: what a running run does.
+    "pausing": Look("Pausing", "violet", ":material/hourglass_top:"),
+    "paused": Look("Paused", "violet", ":material/pause_circle:"),
 }
 
 

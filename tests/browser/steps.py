@@ -3,13 +3,39 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
+from typing import Any
 from urllib.parse import parse_qs, urlparse
 
+import pandas as pd
 from playwright.sync_api import Page, expect
 
+from molfun.data.dataset import save_dataset
+from molfun.data.settings import ColumnSettings, SplitSettings
+from molfun.runs.spec import RunSpec
+from molfun.runs.store import RunStore
 from molfun.training.catalog import STRATEGIES
 
 LOSS_POINTS = "() => document.querySelector('.molfun-chart')?.calcdata?.[0]?.length ?? 0"
+
+
+def save_small_run(home: Path, **sections: dict[str, Any]) -> str:
+    """Write the settings of a run that loads in a second and takes milliseconds a step; return its id.
+
+    Args:
+        home: The data folder.
+        **sections: Settings by section, beside or instead of these.
+    """
+    rows = [{"sequence": "MKTAYIAKQR"[i % 7 :] + "GSW" + "A" * (i % 5), "value": i * 0.37 % 2} for i in range(40)]
+    columns = ColumnSettings(sequence=["sequence"], target="value", task="regression")
+    dataset = save_dataset(home / "datasets", pd.DataFrame(rows), columns, SplitSettings(), name="Small")
+    values: dict[str, dict[str, Any]] = {
+        "data": {"dataset": dataset.id}, "model": {"name": "esm2_8m", "weights": "random"},
+        "training": {"batch_size": 4, "num_threads": 1}, "strategy": {"kind": "head_only", "amp": False},
+    }  # fmt: skip
+    for name, settings in sections.items():
+        values[name] = {**values.get(name, {}), **settings}
+    return RunStore(home).create(RunSpec.parse(values), run_id="small").id
 
 
 def try_example(page: Page, url: str) -> None:
@@ -21,6 +47,14 @@ def try_example(page: Page, url: str) -> None:
 
 def start_run(page: Page, strategy: str, *, epochs: int) -> str:
     """Choose a strategy and the number of epochs on New run, press Start, and return the run's id."""
+    choose_run(page, strategy, epochs=epochs)
+    page.get_by_role("button", name="Start", exact=True).click()
+    page.wait_for_url("**/live?run=*")
+    return parse_qs(urlparse(page.url).query)["run"][0]
+
+
+def choose_run(page: Page, strategy: str, *, epochs: int) -> None:
+    """Choose a strategy and the number of epochs on New run and wait for the preview of what trains."""
     choice = page.get_by_role("radio", name=strategy, exact=True)
     choice.click()
     expect(choice).to_be_checked()
@@ -32,9 +66,6 @@ def start_run(page: Page, strategy: str, *, epochs: int) -> str:
     field.press("Tab")
     expect(page.get_by_text(re.compile(rf"\({epochs} × \d+\)"))).to_be_visible()
     expect(page.get_by_text("parameters train")).to_be_visible()
-    page.get_by_role("button", name="Start", exact=True).click()
-    page.wait_for_url("**/live?run=*")
-    return parse_qs(urlparse(page.url).query)["run"][0]
 
 
 def wait_until_curves_move(page: Page) -> None:
@@ -42,6 +73,11 @@ def wait_until_curves_move(page: Page) -> None:
     page.wait_for_function(f"({LOSS_POINTS})() >= 2")
     first = page.evaluate(LOSS_POINTS)
     page.wait_for_function(f"({LOSS_POINTS})() > {first}")
+
+
+def wait_for_marker(page: Page, label: str) -> None:
+    """Wait for a mark on the curves."""
+    expect(page.locator(".molfun-chart").first.get_by_text(label)).to_be_visible()
 
 
 def wait_for_status(page: Page, word: str, timeout_ms: int = 120_000) -> None:

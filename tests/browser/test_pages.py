@@ -10,7 +10,7 @@ from playwright.sync_api import Page, expect
 from molfun.data.examples import save_example
 from tests.browser.server import Server
 
-LINKS = ["Home", "Data", "New run", "Live", "Runs"]
+LINKS = ["Home", "Data", "New run", "Live", "Runs", "Compare", "Parameters", "Settings"]
 
 
 @pytest.mark.parametrize(("path", "title"), [("/live?run=unknown", "Live"), ("/runs", "Runs"), ("/", "Molfun")])
@@ -59,7 +59,8 @@ def test_pages_fit_a_narrow_screen(
 ) -> None:
     save_example(server.home / "datasets", "v_genes")
     page = open_page(width=390, height=844, scheme=scheme)
-    for path, title in (("/", "Molfun"), ("/data", "Data"), ("/new_run", "New run"), ("/runs", "Runs")):
+    for path, title in (("/", "Molfun"), ("/data", "Data"), ("/new_run", "New run"), ("/parameters", "Parameters"),
+                        ("/compare", "Compare"), ("/runs", "Runs")):  # fmt: skip
         page.goto(server.url + path)
         expect(page.get_by_role("heading", name=title)).to_be_visible()
         assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")

@@ -12,9 +12,18 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.server import Server
-from tests.browser.steps import LOSS_POINTS, start_run, try_example, wait_until_curves_move, wait_until_finished
+from tests.browser.steps import (
+    LOSS_POINTS,
+    start_run,
+    try_example,
+    wait_for_status,
+    wait_until_curves_move,
+    wait_until_finished,
+)
 
 FINISH_SECONDS = 240.0
+# From the first visit of an app that has just answered to the state on the page.
+SHOWN_SECONDS = 3.0
 
 
 @pytest.mark.slow
@@ -36,7 +45,10 @@ def test_run_outlives_browser_and_killed_app(server: Server, open_page: Callable
 
     server.start()
     page = open_page()
+    came_back = time.monotonic()
     page.goto(f"{server.url}/live?run={run_id}")
+    wait_for_status(page, "Finished")
+    assert time.monotonic() - came_back < SHOWN_SECONDS
     wait_until_finished(page)
     page.wait_for_function(f"({LOSS_POINTS})() > 0")
     state = json.loads((folder / "state.json").read_text())

@@ -118,8 +118,8 @@ def test_changed_refuses_what_does_not_exist(changes: dict[str, Any], message: s
     [
         (b"", r"holds no settings; expected YAML"),
         (b"- a\n- b\n", r"holds no settings; expected YAML"),
-        (b"name: [", r"Cannot read the spec .*Expected a YAML file\."),
-        (b"\xff\xfe\x00name", r"Cannot read the spec .*Expected a YAML file\."),
+        (b"name: [", r"Cannot read the spec spec.yaml"),
+        (b"\xff\xfe\x00name", r"Cannot read the spec spec.yaml, line 1"),
     ],
 )
 def test_from_yaml_refuses_what_is_no_spec(tmp_path: Path, content: bytes, message: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -21,6 +22,21 @@ def test_create_writes_the_spec_and_a_queued_state(home: Path) -> None:
     assert folder.spec == spec
     assert folder.read_state()["status"] == "queued"
     assert folder.path.stat().st_mode & 0o077 == 0
+
+
+def test_a_run_keeps_its_number_when_others_go(home: Path) -> None:
+    store = RunStore(home)
+    folders = [store.create(RunSpec(), run_id=f"run-{letter}") for letter in "abc"]
+    shutil.rmtree(folders[1].path)
+    folders.append(store.create(RunSpec(), run_id="run-0"))
+    assert [folders[place].read_state()["number"] for place in (0, 2, 3)] == [0, 2, 3]
+
+
+def test_runs_without_a_number_are_counted(home: Path) -> None:
+    store = RunStore(home)
+    for letter in "abc":
+        store.create(RunSpec(), run_id=f"run-{letter}").write_state(number=None)
+    assert store.create(RunSpec(), run_id="run-d").read_state()["number"] == 3
 
 
 def test_create_twice_with_one_id_makes_one_run(home: Path) -> None:

@@ -15,7 +15,7 @@ from molfun.errors import DataError, ModelError, MolfunError, RunError, SettingE
 from molfun.models.settings import ModelSettings
 from molfun.runs.advice import advise
 from molfun.runs.history import COLUMNS, list_runs
-from molfun.runs.launchers.base import How, Launcher
+from molfun.runs.launchers.base import How, Job, Launcher
 from molfun.runs.plan import plan_run
 from molfun.runs.spec import RunSpec
 from molfun.runs.status import run_status
@@ -28,6 +28,20 @@ V_GENES = {"data": {"example": "v_genes"}}
 
 class NoLauncher(Launcher):
     """Starts nothing, so that a test sees what a submission leaves."""
+
+    name = "nowhere"
+
+    @override
+    def check(self, spec: RunSpec) -> None:
+        return
+
+    @override
+    def poll(self, folder: RunFolder) -> Job:
+        return Job("unknown")
+
+    @override
+    def preview(self, spec: RunSpec, run_dir: Path) -> str:
+        return ""
 
     @override
     def start(self, folder: RunFolder) -> None:

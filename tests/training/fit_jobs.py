@@ -17,7 +17,7 @@ from torch.utils.data import DataLoader
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from molfun.data.batches import Collate, EpochSampler, SequenceRows
+from molfun.data.batches import Collate, EpochSampler, SequenceRows, heaviest_batch
 from molfun.data.labels import NO_LABEL
 from molfun.errors import MolfunError
 from molfun.models.precision import Precision
@@ -38,6 +38,13 @@ EXTRA: dict[str, dict[str, Any]] = {"lora": {"rank": 4}, "partial": {"unfreeze_l
 SPREADS: dict[str, Any] = {"single": SingleDevice, "ddp": DDPStrategy, "fsdp": FSDPStrategy}
 SEQUENCES = ["ACDEFGHIKLMNPQRSTVWY"[i % 7 : 8 + i % 11] * (1 + i % 2) for i in range(37)]
 
+STEER: dict[str, Any] = {
+    "": lambda loop: None,
+    "halve": lambda loop: loop.request_lr_factor(0.5),
+    "pause": lambda loop: loop.request_pause(),
+    "longer": lambda loop: loop.request_epochs(4),
+}
+
 
 class Watch(Callback):
     """Keeps the curve, and asks for a stop or fails where the job says so."""
@@ -57,6 +64,12 @@ class Watch(Callback):
         # Only one process asks; all must stop in the same step.
         if loop.progress.step == self.job.get("stop_after") and self.spread.rank == self.job.get("stopper", 0):
             loop.request_stop("the job says so")
+        if self.spread.rank == 0:
+            STEER[self.job.get("steer", {}).get(str(loop.progress.step), "")](loop)
+
+    def on_alive(self, loop) -> None:
+        # A pause lasts for one look.
+        loop.request_go_on()
 
 
 def loader(model: Any, job: dict[str, Any], *, shuffle: bool, num_rows: int) -> DataLoader:
@@ -78,6 +91,11 @@ def loader(model: Any, job: dict[str, Any], *, shuffle: bool, num_rows: int) -> 
     return DataLoader(rows, batch_size=job["batch"], collate_fn=Collate(model.adapter.alphabet, task), **order)
 
 
+def rehearsed(model: Any, job: dict[str, Any]) -> Any:
+    """Return the heaviest batch of a job that wants it tried first, else None."""
+    return heaviest_batch(loader(model, job, shuffle=True, num_rows=37)) if job.get("rehearse") else None
+
+
 def run_job(job: dict[str, Any]) -> dict[str, Any]:
     """Fit as a job says; return history, curve and final weights of this process."""
     torch.manual_seed(11)
@@ -95,7 +113,7 @@ def run_job(job: dict[str, Any]) -> dict[str, Any]:
             model, loader(model, job, shuffle=True, num_rows=37), loader(model, job, shuffle=False, num_rows=19),
             epochs=job.get("epochs", 3), callbacks=[watch], distributed=spread, seed=5,
             checkpoint_dir=job.get("checkpoint_dir"), resume_from=job.get("resume_from"),
-            gradient_checkpointing=job.get("gradient_checkpointing", False),
+            gradient_checkpointing=job.get("gradient_checkpointing", False), rehearse_batch=rehearsed(model, job),
         )  # fmt: skip
     except MolfunError as error:
         return {"error": str(error)}

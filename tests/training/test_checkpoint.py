@@ -13,7 +13,7 @@ from molfun.data.batches import Collate, SequenceRows
 from molfun.errors import RunError
 from molfun.training import Callback, FullFinetune, HeadOnlyFinetune, LoRAFinetune, PartialFinetune
 from molfun.training.checkpoint import load_weights, read_manifest
-from molfun.training.schedules import lr_at
+from molfun.training.curves import lr_at
 from tests.tiny import tiny_batch, tiny_model
 from tests.training.test_fit import batches
 

@@ -285,8 +285,12 @@ def test_a_checkpoint_never_holds_a_later_step_than_it_says(tmp_path: Path) -> N
         def on_checkpoint(self, loop, name: str, path: Path) -> None:
             from safetensors.torch import load_file
 
-            step, weights = step_of(path), load_file(path / "weights.safetensors")
-            if step_of(path) == step:  # else the next one took its place in between
+            try:
+                step, weights = step_of(path), load_file(path / "weights.safetensors")
+                is_whole = step_of(path) == step
+            except FileNotFoundError:
+                is_whole = False
+            if is_whole:  # else the next one took its place in between
                 assert torch.equal(weights["head.norm.weight"], taken[step])
                 checked.append(step)
 

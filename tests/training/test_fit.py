@@ -18,7 +18,7 @@ from molfun.training import (
     PartialFinetune,
 )
 from molfun.training.checkpoint import load_weights
-from molfun.training.schedules import lr_at
+from molfun.training.curves import lr_at
 from molfun.types import Batch
 from tests.tiny import SEQUENCES, tiny_batch, tiny_model
 

@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from molfun.errors import SettingError
-from molfun.training.schedules import build_scheduler, lr_at
+from molfun.training.curves import lr_at
+from molfun.training.schedules import build_scheduler
 
 
 @pytest.mark.parametrize(

@@ -23,6 +23,28 @@ def trace(figure: go.Figure, name: str) -> go.Scatter:
     return next(item for item in figure.data if item.name == name)
 
 
+def test_what_averaging_gains_is_shaded() -> None:
+    epochs = pd.DataFrame({"epoch": [1, 2], "val_loss": [0.5, 0.4], "val_loss_raw": [0.6, 0.5]})
+    steps = pd.DataFrame({"step": [1, 2], "loss": [1.0, 0.9], "epoch": [1, 2]})
+    lines = {line.name: line for line in charts.loss_figure(steps, epochs, smoothing=0).data}
+    assert lines["Validation (raw weights)"].fill == "tonexty"
+    assert list(lines).index("Validation (raw weights)") == list(lines).index("Validation") + 1
+    assert lines["Validation"].fill is None
+    plain = charts.loss_figure(steps, epochs[["epoch", "val_loss"]], smoothing=0).data
+    assert all(line.fill is None for line in plain)
+
+
+def test_gradients_and_speed_are_drawn_or_said_to_be_missing() -> None:
+    steps = pd.DataFrame({"step": [1, 2, 3], "grad_norm": [4.0, 0.5, 0.2], "tokens_per_second": [10.0, 20.0, 30.0]})
+    norm, bound = charts.gradient_figure(steps, bound=1.0).data
+    assert norm.y.tolist() == pytest.approx([4.0, 0.5, 0.2])
+    assert (bound.x.tolist(), bound.y.tolist(), bound.name) == ([1, 3], [1, 1], "Cut at 1")
+    assert len(charts.gradient_figure(steps, bound=0.0).data) == 1
+    assert charts.speed_figure(steps).data[0].y.tolist() == [10, 20, 30]
+    for figure in (charts.gradient_figure(steps[["step"]], bound=1.0), charts.speed_figure(steps[["step"]])):
+        assert figure.layout.annotations[0].text == "Not recorded"
+
+
 def test_loss_figure_puts_validation_where_each_epoch_ended() -> None:
     figure = charts.loss_figure(steps(), epochs(), smoothing=0.6)
     assert [item.name for item in figure.data] == ["Training", "Smoothed", "Validation"]

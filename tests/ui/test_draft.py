@@ -82,7 +82,14 @@ def test_starting_values_take_over_a_run_of_the_same_strategy_only(dataset: Data
 
 def test_draft_spec_refuses_a_value_outside_its_bounds() -> None:
     with pytest.raises(SettingError, match="epochs"):
-        draft.draft_spec("x", {"name": "antiberty"}, {"kind": "lora"}, {"epochs": None})
+        draft.draft_spec("x", {"name": "antiberty"}, {"strategy": {"kind": "lora"}, "training": {"epochs": None}})
+
+
+def test_draft_spec_takes_every_section_of_the_form() -> None:
+    sections = {"strategy": {"kind": "lora"}, "training": {"num_processes": 2}, "launch": {"where": "ray"}, "head": {}}
+    spec = draft.draft_spec("x", {"name": "antiberty", "start_from": "one"}, sections, "Mine")
+    found = (spec.name, spec.strategy.kind, spec.training.num_processes, spec.launch.where, spec.model.start_from)
+    assert found == ("Mine", "lora", 2, "ray", "one")
 
 
 def test_download_note_tells_the_size_of_hub_weights() -> None:

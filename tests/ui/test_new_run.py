@@ -94,7 +94,7 @@ def test_a_loss_that_compares_rows_cannot_start_with_one_row_a_batch(home: Path)
     setting(app, "batch_size").set_value(1)
     app.run()
     assert start_button(app).disabled
-    assert any("'training.batch_size' is 1; raise it" in item.value for item in app.caption)
+    assert any(r"'training.batch\_size' is 1; raise it" in item.value for item in app.caption)
     setting(app, "batch_size").set_value(8)
     app.run()
     assert not start_button(app).disabled
@@ -106,3 +106,13 @@ def test_a_run_of_numbers_is_taken_over_to_classes_with_what_fits(home: Path) ->
     app = draw(**{"from": "first", "dataset": dataset_for(home, "classification").id})
     assert (setting(app, "loss_fn").value, setting(app, "monitor").value) == ("cross_entropy", "val_loss")
     assert setting(app, "early_stopping_patience").value == 3
+
+
+def test_changes_of_the_address_are_in_the_form(home: Path) -> None:
+    dataset = dataset_for(home, "regression")
+    spec = {"data": {"dataset": dataset.id}, "strategy": {"kind": "lora", "lr": 1e-3}}
+    RunStore(home).create(RunSpec.parse(spec), run_id="first")
+    app = draw(**{"from": "first", "set.strategy.lr": "3e-4", "set.strategy.early_stopping_patience": "3"})
+    assert (setting(app, "lr").value, setting(app, "early_stopping_patience").value) == (3e-4, 3)
+    refused = draw(**{"from": "first", "set.strategy.lrr": "1"})
+    assert any("did you mean" in item.value for item in refused.warning)

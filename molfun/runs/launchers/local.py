@@ -1,131 +1,109 @@
-"""Workers as processes of this machine, in a session of their own, so that no browser or app takes them along."""
+"""Runs of this machine: in order through its queue, each in a session of its own that no browser or app takes along."""
 
 from __future__ import annotations
 
 import os
+import shlex
 import signal
-import subprocess
-import sys
+import socket
 import time
-from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
-from threading import Thread
+from typing import ClassVar
 
 import psutil
 from typing_extensions import override
 
-import molfun
 from molfun.errors import RunError
-from molfun.runs import control
-from molfun.runs.endings import ENDED_AT_ONCE
-from molfun.runs.files import locked
-from molfun.runs.launchers.base import How, Launcher
-from molfun.runs.process import find_process, identity_of
+from molfun.runs import control, queue
+from molfun.runs.attempts import begin_attempt
+from molfun.runs.dispatcher import enqueue
+from molfun.runs.endings import CANCELLED, ENDED_AT_ONCE
+from molfun.runs.folder import RunFolder
+from molfun.runs.launchers.base import How, Job, JobState, Launcher
+from molfun.runs.process import end_survivors, find_process
+from molfun.runs.queue import Ticket, ticket_for
+from molfun.runs.spec import RunSpec
 from molfun.runs.status import run_status
-from molfun.runs.store import RunFolder
 
-# What a worker may inherit; everything else (keys of other services among it) stays behind.
-ALLOWED = frozenset(
-    {
-        "CUDA_DEVICE_ORDER", "CUDA_HOME", "CUDA_VISIBLE_DEVICES", "CURL_CA_BUNDLE", "HF_ENDPOINT", "HF_HOME",
-        "HF_HUB_CACHE", "HF_HUB_OFFLINE", "HOME", "HTTPS_PROXY", "HTTP_PROXY", "LANG", "LANGUAGE", "LD_LIBRARY_PATH",
-        "LOGNAME", "MKL_NUM_THREADS", "MOLFUN_HOME", "NO_PROXY", "OMP_NUM_THREADS", "OMP_WAIT_POLICY", "PATH",
-        "PYTHONPATH", "REQUESTS_CA_BUNDLE", "SSL_CERT_DIR", "SSL_CERT_FILE", "TMPDIR", "TRANSFORMERS_OFFLINE", "TZ",
-        "USER", "VIRTUAL_ENV", "XDG_CACHE_HOME", "http_proxy", "https_proxy", "no_proxy",
-    }
-)  # fmt: skip
-ALLOWED_PREFIXES = ("LC_", "SLURM_", "WANDB_")
-# Set by a tracker inside the app's own process; a worker that found them would write into the app's run.
-NEVER = frozenset({"WANDB_SERVICE", "WANDB_RUN_ID"})
 KILL_AFTER_SECONDS = 10.0
+JOB_STATES: dict[str, JobState] = {
+    "queued": "queued", "starting": "running", "running": "running", "stopping": "running", "finished": "done",
+    "stopped": "cancelled", "failed": "failed", "lost": "failed",
+}  # fmt: skip
 
 
 class LocalLauncher(Launcher):
-    """Run `python -m molfun.runs.worker RUN_DIR` detached, its output in the run's log.
+    """Run `python -m molfun.runs.supervisor RUN_DIR` detached, as soon as the machine has a free slot."""
 
-    Where the spec wants several processes, it is `python -m molfun.runs.supervisor RUN_DIR`.
-    """
+    name: ClassVar[str] = "local"
+
+    @override
+    def check(self, spec: RunSpec) -> None:
+        _ticket("", spec)
 
     @override
     def start(self, folder: RunFolder) -> None:
-        module = "molfun.runs.supervisor" if folder.spec.training.num_processes > 1 else "molfun.runs.worker"
-        self._claim(folder)
-        process = self._spawn(folder, module)
-        folder.write_state(**identity_of(process.pid))
-        # Someone must wait for a child, or it stays a zombie that looks alive for as long as this process lives.
-        Thread(target=process.wait, name=f"wait-{folder.id}", daemon=True).start()
-
-    def _claim(self, folder: RunFolder) -> None:
-        """Note that a new attempt starts; of two that start the same run at once, one is refused."""
-        # The spec is never written again, so its file serves as the lock.
-        with locked(folder.spec_path):
-            status = run_status(folder)
-            if status.alive:
-                raise RunError(f"The run {folder.id} is at work already; stop it first.")
-            if status.status == "finished":
-                raise RunError(f"The run {folder.id} is finished, nothing of it is left to do; start a new run.")
-            # A request left over from an earlier attempt would end this one at its first step.
-            control.clear(folder, "stop")
-            folder.write_state(
-                status="starting", cause="", pid=None, create_time=None, start_ticks=None, host=None, ended=None,
-                launched=time.time(), attempt=int(folder.read_state().get("attempt") or 0) + 1,
-                resumed=None, resumed_step=None, resumed_progress=None,
-            )  # fmt: skip
-
-    def _spawn(self, folder: RunFolder, module: str) -> subprocess.Popen[bytes]:
-        command = [sys.executable, "-m", module, str(folder.path)]
+        ticket = _ticket(folder.id, folder.spec)
+        begin_attempt(folder)
+        folder.write_launch(launcher=self.name, host=socket.gethostname(), submitted=time.time())
         try:
-            with folder.log_path.open("ab") as log:
-                return subprocess.Popen(
-                    command, cwd=folder.path, env=worker_environment(os.environ), stdin=subprocess.DEVNULL,
-                    stdout=log, stderr=subprocess.STDOUT, start_new_session=True, close_fds=True,
-                )  # fmt: skip
+            enqueue(_home(folder), ticket)
         except OSError as error:
-            cause = f"The worker could not be started: {error.strerror}."
+            cause = f"The run could not be put into the queue: {error.strerror}. Check {_home(folder)}."
             folder.write_state(status="failed", cause=cause, ended=time.time())
-            raise RunError(f"{cause} Check {folder.path} and {sys.executable}.") from None
+            raise RunError(cause) from None
+
+    @override
+    def poll(self, folder: RunFolder) -> Job:
+        status = run_status(folder)
+        return Job(JOB_STATES.get(status.status, "unknown"), status.cause)
 
     @override
     def stop(self, folder: RunFolder, how: How = "save") -> None:
+        status = run_status(folder)
+        if status.status == "queued" and queue.leave(_home(folder), folder.id):
+            folder.write_state(status="stopped", cause=CANCELLED, ended=time.time())
+            return
+        # Its turn may have come this very moment.
         status = run_status(folder)
         if not status.alive:
             raise RunError(f"The run {folder.id} is {status.status}; there is nothing to stop.")
         control.request(folder, "stop")
         if how == "now":
-            self._end(folder)
+            _end(folder)
 
-    def _end(self, folder: RunFolder) -> None:
-        process = find_process(folder.read_state())
-        if process is None:
-            raise RunError(f"The process of {folder.id} cannot be found on this machine; it may run on another one.")
-        family = [process, *_children(process)]
-        _signal_group(process, signal.SIGTERM)
-        _, left = psutil.wait_procs(family, timeout=KILL_AFTER_SECONDS)
-        for survivor in left:
-            # psutil compares the start time before it signals, so a recycled pid is never hit.
-            with suppress(psutil.Error):
-                survivor.kill()
-        psutil.wait_procs(left, timeout=KILL_AFTER_SECONDS)
-        if run_status(folder).status == "lost":
-            folder.write_state(status="stopped", cause=ENDED_AT_ONCE, ended=time.time())
+    @override
+    def preview(self, spec: RunSpec, run_dir: Path) -> str:
+        worker = f"-m molfun.runs.worker {shlex.quote(str(run_dir))}"
+        gpus = spec.launch.gpus
+        prefix = f"CUDA_VISIBLE_DEVICES={','.join(map(str, gpus))} " if gpus else ""
+        if spec.training.num_processes == 1:
+            return f"{prefix}python {worker}"
+        return f"{prefix}torchrun --standalone --nproc-per-node {spec.training.num_processes} {worker}"
 
 
-def worker_environment(environment: Mapping[str, str]) -> dict[str, str]:
-    """Return the environment of a worker: what is allowed of ours, and where to find this package."""
-    env = {
-        name: value
-        for name, value in environment.items()
-        if (name in ALLOWED or name.startswith(ALLOWED_PREFIXES)) and name not in NEVER
-    }
-    # The worker starts in the run folder; a checkout that is not installed is found through its parent folder only.
-    checkout = str(Path(molfun.__path__[0]).resolve().parent)
-    if "site-packages" not in checkout:
-        known = env.get("PYTHONPATH", "").split(os.pathsep)
-        env["PYTHONPATH"] = os.pathsep.join([checkout, *(path for path in known if path and path != checkout)])
-    # Idle compute threads sleep instead of spinning: 2 to 3 times faster where something else wants the cores (a second
-    # run, a browser), and no slower where nothing does.
-    return {"OMP_WAIT_POLICY": "PASSIVE", **env, "PYTHONUNBUFFERED": "1"}
+def _ticket(run_id: str, spec: RunSpec) -> Ticket:
+    training = spec.training
+    return ticket_for(
+        run_id, device=training.device, num_processes=training.num_processes, picked=spec.launch.gpus
+    )  # fmt: skip
+
+
+def _home(folder: RunFolder) -> Path:
+    return folder.path.parents[1]
+
+
+def _end(folder: RunFolder) -> None:
+    """Send SIGTERM to the run's processes, and SIGKILL to those that are left after `KILL_AFTER_SECONDS`."""
+    process = find_process(folder.read_state())
+    if process is None:
+        raise RunError(f"The process of {folder.id} cannot be found on this machine; it may run on another one.")
+    family = [process, *_children(process)]
+    _signal_group(process, signal.SIGTERM)
+    end_survivors(family, wait_seconds=KILL_AFTER_SECONDS)
+    if run_status(folder).status == "lost":
+        folder.write_state(status="stopped", cause=ENDED_AT_ONCE, ended=time.time())
 
 
 def _children(process: psutil.Process) -> list[psutil.Process]:
@@ -137,7 +115,7 @@ def _children(process: psutil.Process) -> list[psutil.Process]:
 
 
 def _signal_group(process: psutil.Process, number: int) -> None:
-    """Signal the worker's group where it leads one (it does, unless it was started by hand), else the worker alone."""
+    """Signal the supervisor's group where it leads one (it does, unless it was started by hand), else it alone."""
     with suppress(psutil.Error, ProcessLookupError):
         if os.getpgid(process.pid) == process.pid:
             os.killpg(process.pid, number)

@@ -1,0 +1,79 @@
+"""Keeps what the folders say about clusters fresh, and the queue of this machine moving, from a thread of the app.
+
+No command of a scheduler ever runs in a page's thread: pages read `scheduler.json`, which this writes.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from pathlib import Path
+from threading import Event, Thread
+
+from molfun.errors import MolfunError
+from molfun.runs.dispatcher import advance, revive
+from molfun.runs.folder import RunFolder
+from molfun.runs.launchers.catalog import launcher_of
+from molfun.runs.status import REMOTE, run_status
+from molfun.runs.store import RunStore
+
+logger = logging.getLogger(__name__)
+
+LOOK_SECONDS = 5.0
+
+
+def ask_cluster(folder: RunFolder) -> None:
+    """Ask the cluster that a run was sent to what became of it, and write it down; does nothing for a run that ended.
+
+    May take as long as a scheduler that does not answer: never call it from a page.
+    """
+    if folder.read_launch().get("launcher") not in REMOTE or run_status(folder).is_over:
+        return
+    try:
+        job = launcher_of(folder).poll(folder)
+        folder.write_scheduler(state=job.state, reason=job.reason, t=time.time())
+    except (MolfunError, OSError) as error:
+        logger.warning("The cluster could not be asked about %s: %s", folder.id, error)
+
+
+def ask_clusters(home: Path) -> None:
+    """Ask about every run that was sent to a cluster and has not ended."""
+    for folder in RunStore(home).list():
+        ask_cluster(folder)
+
+
+class Watch:
+    """Two threads that look every few seconds for as long as the app lives: a slow cluster holds up no queue.
+
+    Args:
+        home: The data folder.
+    """
+
+    def __init__(self, home: Path) -> None:
+        self.home = home
+        self._is_over = Event()
+        acts = {"queue": self._move_queue, "clusters": lambda: ask_clusters(self.home)}
+        self._threads = [
+            Thread(target=self._look, args=(act,), name=f"molfun-{name}", daemon=True) for name, act in acts.items()
+        ]
+
+    def start(self) -> None:
+        """Begin to look."""
+        for thread in self._threads:
+            thread.start()
+
+    def close(self) -> None:
+        """Stop looking."""
+        self._is_over.set()
+
+    def _move_queue(self) -> None:
+        advance(self.home)
+        revive(self.home)
+
+    def _look(self, act: Callable[[], None]) -> None:
+        while not self._is_over.wait(LOOK_SECONDS):
+            try:
+                act()
+            except (MolfunError, OSError) as error:
+                logger.warning("The runs could not be looked at: %s", error)

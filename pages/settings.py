@@ -1,0 +1,24 @@
+"""Settings: what this machine has, what uses its disk, what may go, and the bin."""
+
+from __future__ import annotations
+
+from molfun.runs.disk import disk_use
+from molfun.ui import machine_panels, shell, storage_panels
+
+shell.page_title("Settings", "This machine, the disk, and what was deleted.")
+
+storage_panels.say_what_was_done()
+storage_panels.section("This machine")
+machine_panels.draw_machine()
+
+storage_panels.section("Disk")
+with shell.sentences():
+    storage_panels.draw_disk(disk_use(shell.home()))
+
+storage_panels.section("Clean up")
+with shell.sentences():
+    storage_panels.draw_cleaning(shell.home())
+
+storage_panels.section("Bin")
+with shell.sentences():
+    storage_panels.draw_bin(shell.home())

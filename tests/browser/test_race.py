@@ -1,0 +1,77 @@
+"""Four strategies are raced and compared in a real browser; the address shows the same to somebody else."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from molfun.runs.store import RunStore
+from tests.browser.server import Server
+from tests.browser.steps import choose_run, save_small_run, try_example
+
+TITLES = ("Head only", "LoRA", "Partial", "Full")
+SHOWN = (
+    "() => [...document.querySelectorAll('.molfun-chart')]"
+    ".map(chart => (chart.data ?? []).map(line => [line.name, line.line.color]))"
+)
+
+
+@pytest.mark.slow
+def test_a_race_is_started_watched_compared_and_shared(
+    server: Server, open_page: Callable[..., Page], screenshot: Callable[..., None]
+) -> None:
+    page = open_page()
+    try_example(page, server.url)
+    choose_run(page, "LoRA", epochs=1)
+    page.get_by_role("button", name="Race strategies").click()
+    page.get_by_role("button", name="Start the race").dblclick()
+    page.wait_for_url("**/compare?runs=*")
+    screenshot(page, "race-begun")
+    conclusion = page.get_by_text(re.compile(r"scores highest \(-?[01]\.\d+\)"))
+    expect(conclusion).to_be_visible(timeout=240_000)
+    expect(page.get_by_role("link", name="Head only")).to_have_count(0, timeout=240_000)
+    runs = RunStore(server.home).list()
+    assert len(runs) == len(TITLES)
+    assert all((run.checkpoints / "best").is_dir() for run in runs)
+    expect(page.get_by_text("Score against cost")).to_be_visible()
+
+    page.get_by_role("radio", name="Epoch", exact=True).click()
+    page.wait_for_url(re.compile(r"x=epoch"))
+    shown = page.evaluate(SHOWN)
+    assert [[name for name, _ in chart] for chart in shown] == [list(TITLES)] * 2
+    assert len({color for _, color in shown[0]}) == len(TITLES)
+    screenshot(page, "race-over")
+    other = open_page()
+    other.goto(page.url)
+    expect(other.get_by_text(re.compile("scores highest"))).to_be_visible()
+    same = json.dumps(shown, separators=(",", ":"))
+    other.wait_for_function(f"JSON.stringify(({SHOWN})()) === '{same}'")
+
+
+@pytest.mark.slow
+def test_settings_are_raced(server: Server, open_page: Callable[..., Page], screenshot: Callable[..., None]) -> None:
+    page = open_page()
+    page.goto(f"{server.url}/new_run?from={save_small_run(server.home, training={'epochs': 3})}")
+    page.get_by_role("button", name="Race strategies").click()
+    # The page behind is drawn anew with every answer of the preview; the dialog stays.
+    expect(page.get_by_text("of memory for the heaviest batch")).to_be_visible()
+    for title in TITLES[2:]:
+        page.get_by_role("button", name=title, exact=True).click()
+    expect(page.get_by_text("2 runs, one after another.")).to_be_visible()
+    page.get_by_role("combobox", name="Vary settings").fill("Rank")
+    page.get_by_role("option", name="Rank", exact=True).click()
+    page.keyboard.press("Tab")
+    values = page.get_by_role("textbox", name="Values of Rank")
+    values.fill("2, 4")
+    values.press("Tab")
+    expect(page.get_by_text("3 runs, one after another.")).to_be_visible()
+    screenshot(page, "race-grid")
+    page.get_by_role("button", name="Start the race").click()
+    page.wait_for_url("**/compare?runs=*")
+    expect(page.get_by_text(re.compile(r"scores highest"))).to_be_visible(timeout=120_000)
+    ranks = [getattr(run.spec.strategy, "rank", None) for run in RunStore(server.home).list() if run.id != "small"]
+    assert sorted(ranks, key=str) == [2, 4, None]

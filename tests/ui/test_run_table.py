@@ -1,0 +1,71 @@
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pytest
+
+from molfun.runs import notes
+from molfun.runs.history import list_runs
+from molfun.runs.store import RunFolder
+from molfun.ui.run_table import matching, table_of
+from tests.drawn_pages import button, dataset, draw, make_run, words
+
+__all__ = ["dataset", "make_run"]
+Make = Callable[..., RunFolder]
+
+
+@pytest.fixture
+def three(home: Path, make_run: Make) -> Path:
+    """Three runs, two of them tagged."""
+    for run_id, tags in (("one", ["control"]), ("two", ["control", "esm"]), ("three", [])):
+        folder = make_run(run_id, "finished" if tags else "failed")
+        notes.add_tags(folder, tags)
+    notes.set_notes(folder, "Looks *flat*.")
+    return home
+
+
+@pytest.mark.parametrize(
+    ("search", "states", "tags", "found"),
+    [
+        ("", [], [], {"one", "two", "three"}),
+        ("", [], ["control"], {"one", "two"}),
+        ("", [], ["control", "esm"], {"two"}),
+        ("FLAT", [], [], {"three"}),
+        ("esm", [], [], {"two"}),
+        ("run", ["failed"], [], {"three"}),
+        ("", ["failed"], ["control"], set()),
+    ],
+)
+def test_runs_are_found_by_words_states_and_tags(
+    three: Path, search: str, states: Sequence[str], tags: Sequence[str], found: set[str]
+) -> None:
+    assert set(matching(list_runs(three), search, states, tags)["id"]) == found
+
+
+def test_the_table_tells_tags_and_place(three: Path) -> None:
+    shown = table_of(list_runs(three)).set_index("Run")
+    assert shown.loc["Run two", "Tags"] == ["control", "esm"]
+    assert set(shown["Where"]) == {"This machine"}
+
+
+def test_ticked_runs_are_tagged_and_deleted_together(three: Path) -> None:
+    app = draw("runs")
+    ids = [str(run_id) for run_id in list_runs(three)["id"]]
+    key = f"runs.table.{hash(tuple(ids)):x}"
+    app.session_state[key] = {"selection": {"rows": [ids.index("one"), ids.index("two")], "columns": []}}
+    app.run()
+    tagging = next(item for item in app.multiselect if item.key == "runs.tag")
+    tagging.select("esm").run()
+    button(app, "Add").click().run()
+    assert [notes.tags_of(RunFolder(three / "runs" / run_id)) for run_id in ("one", "three")] == [
+        ["control", "esm"],
+        [],
+    ]
+    assert button(app, "Open").disabled
+    button(app, "Delete…").click().run()
+    button(app, "Delete 2 runs").click().run()
+    assert sorted(path.name for path in (three / "bin").iterdir() if path.is_dir()) == ["one", "two"]
+    assert "2 runs deleted." in words(app)
+    button(app, "Undo").click().run()
+    assert {"one", "two"} <= {path.name for path in (three / "runs").iterdir()}
