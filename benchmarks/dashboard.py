@@ -8,7 +8,8 @@ Kilobytes are those of the largest chart, uncompressed. A spike is one step whos
 is seen where the line that is sent has a point of its own for it.
 
 Other tools load the same losses in an environment of their own, which must have tensorboard, tensorboardX, trackio and
-an MLflow server (mlflow, or mlflow-skinny with Flask, Flask-CORS, sqlalchemy, alembic, graphene, huey, aiohttp).
+an MLflow server (mlflow, or mlflow-skinny with pandas, Flask, Flask-CORS, sqlalchemy, alembic, graphene, huey and
+aiohttp).
 """
 
 from __future__ import annotations
@@ -202,11 +203,15 @@ def main() -> None:
         ):  # fmt: skip
             with tempfile.TemporaryDirectory(dir=place) as home:
                 rows[label] = measure_live(Path(home), steps, ends=ends)
-        print("| Live | first view, s | refresh, ms | nothing new, ms | largest chart, KiB | spikes seen |")
+        print("| Live | first view, ms | refresh, ms | nothing new, ms | largest chart, KiB | spikes seen |")
         print("|---|---|---|---|---|---|")
         for label, row in rows.items():
-            print(f"| {label} | {row['first']:.2f} | {1e3 * row['refresh']:.0f} | {1e3 * row['unchanged']:.0f} "
+            print(f"| {label} | {1e3 * row['first']:.0f} | {1e3 * row['refresh']:.0f} | {1e3 * row['unchanged']:.0f} "
                   f"| {row['kib']:.0f} | {row['spikes']:.0f} of {NUM_SPIKES} |")  # fmt: skip
+        short, *others = list(rows.values())
+        for what in ("first", "refresh", "kib"):
+            ratios = ", ".join(f"{row[what] / short[what]:.2f}" for row in others)
+            print(f"{what}, as a multiple of that of {SHORT:,} steps: {ratios}")
         if options.runs:
             with tempfile.TemporaryDirectory(dir=place) as home:
                 row = measure_many(Path(home), options.runs)

@@ -203,7 +203,7 @@ def _column(frame: pd.DataFrame, name: str) -> Floats:
 
 
 def _step(steps: pd.DataFrame, position: int) -> int:
-    return int(np.nan_to_num(_column(steps, "step")[position]))
+    return int(np.nan_to_num(_column(steps.iloc[[position]], "step")[0]))
 
 
 def _step_at(steps: pd.DataFrame, epoch: int) -> int:

@@ -24,24 +24,24 @@ from molfun.plain_files import open_plain
 from molfun.tracking.names import COLUMNS_NAME
 from molfun.tracking.table import MAX_CELLS, MAX_COLUMNS, MAX_STEP, WHOLE, is_name
 
-FORMAT = 1
+FORMAT = 2
 ABOUT = b"molfun"
 KINDS = ("step", "epoch")
 MARKED_BYTES = 4096
-MAX_ABOUT_BYTES = 10_000
+MAX_ABOUT_BYTES = 1 << 20
 MAX_BYTES = 1 << 30
-BATCH_ROWS = 1 << 16
 
 
 class About(BaseModel):
     """What a copy says of itself.
 
     Attributes:
-        format: 1.
+        format: 2.
         num_bytes: How far the metrics file was read.
         mark: Of its first and last bytes up to there.
         segments: The latest segment of steps and of epochs.
-        rows: How many rows of each there are; steps come first.
+        rows: How many rows of each there are; steps come first, and begin row groups of their own as epochs do.
+        columns: Which columns have any value in them.
     """
 
     model_config = ConfigDict(strict=True)
@@ -51,6 +51,7 @@ class About(BaseModel):
     mark: str
     segments: dict[str, NonNegativeInt]
     rows: dict[str, NonNegativeInt]
+    columns: dict[str, list[str]]
 
 
 @dataclass(frozen=True)
@@ -85,6 +86,7 @@ def write_copy(metrics: Path, frames: Mapping[str, pd.DataFrame], segments: Mapp
         about = About(
             format=FORMAT, num_bytes=num_bytes, mark=mark_of(file, num_bytes), segments=dict(segments),
             rows={kind: len(frames[kind]) for kind in KINDS},
+            columns={kind: list(map(str, frames[kind].columns)) for kind in KINDS},
         )  # fmt: skip
     names = list(dict.fromkeys(str(name) for kind in KINDS for name in frames[kind].columns))
     # A gap is NaN and never null, which is read faster.
@@ -101,9 +103,8 @@ def write_copy(metrics: Path, frames: Mapping[str, pd.DataFrame], segments: Mapp
 
 
 def _encoding(schema: Any) -> dict[str, Any]:
-    """Return how numbers that hardly repeat are written: fastest to read of those tried, and smallest but for one."""
-    numbers = [field.name for field in schema if field.type == pa.float64()]
-    return {"compression": "lz4", "use_dictionary": ["kind"], "use_byte_stream_split": numbers}
+    """Return how numbers that hardly repeat are written: fastest to read of those tried, and smallest."""
+    return {"compression": "lz4", "use_dictionary": ["kind"], "use_byte_stream_split": schema.names[1:]}
 
 
 def _table(frame: pd.DataFrame, kind: str, schema: Any) -> Any:
@@ -119,35 +120,37 @@ def read_copy(metrics: Path) -> Copy | None:
             about = _about(parquet)
             if about is None or not _belongs(metrics, about):
                 return None
-            values = _columns(parquet, sum(about.rows.values()))
-    except Exception:  # noqa: BLE001 - a damaged file fails in thrift, zstd or Arrow, each in its own way
+            columns = _columns(parquet, about)
+    except Exception:  # noqa: BLE001 - a damaged file fails in thrift, lz4 or Arrow, each in its own way
         return None
-    num_steps = about.rows["step"]
-    columns = {
-        "step": {name: column[:num_steps] for name, column in values.items()},
-        "epoch": {name: column[num_steps:] for name, column in values.items()},
-    }
     if not all(_is_sound(columns[kind], about.segments[kind]) for kind in KINDS):
         return None
-    return Copy(about, {kind: _without_gaps(columns[kind]) for kind in KINDS})
+    return Copy(about, columns)
 
 
-def _columns(parquet: Any, num_rows: int) -> dict[str, NDArray[Any]]:
-    """Return the numbers of a file, read in pieces: fresh memory for all of it at once would take longer than reading.
+def _columns(parquet: Any, about: About) -> dict[str, dict[str, NDArray[Any]]]:
+    """Return the numbers of a file by kind and name; most of them stay where Arrow put them.
 
     Raises:
-        ValueError: There are fewer rows than it says, or more.
+        ValueError: Row groups are not of one kind each, or there are fewer rows than it says, or more.
     """
-    names = parquet.schema_arrow.names[1:]
-    values = {name: np.empty(num_rows, np.int64 if name in WHOLE else np.float64) for name in names}
-    first = 0
-    for batch in parquet.iter_batches(BATCH_ROWS, columns=names, use_threads=False):
-        for name, column in zip(names, batch.columns, strict=True):
-            values[name][first : first + len(column)] = column.to_numpy(zero_copy_only=False)
-        first += len(batch)
-    if first != num_rows:
+    groups: dict[str, list[int]] = {kind: [] for kind in KINDS}
+    missing = dict(about.rows)
+    for group in range(parquet.metadata.num_row_groups):
+        kind = KINDS[0] if missing[KINDS[0]] else KINDS[1]
+        missing[kind] -= parquet.metadata.row_group(group).num_rows
+        groups[kind].append(group)
+    if any(missing.values()):
+        raise ValueError("rows are missing, or a row group has both kinds")
+    tables = {kind: parquet.read_row_groups(groups[kind], columns=about.columns[kind]) for kind in KINDS}
+    if any(len(tables[kind]) != about.rows[kind] for kind in KINDS):
         raise ValueError("rows are missing")
-    return values
+    return {kind: {name: _plain(table[name]) for name in about.columns[kind]} for kind, table in tables.items()}
+
+
+def _plain(column: Any) -> NDArray[Any]:
+    chunks = [chunk.to_numpy(zero_copy_only=True) for chunk in column.chunks]
+    return chunks[0] if len(chunks) == 1 else np.concatenate([*chunks, np.empty(0, column.type.to_pandas_dtype())])
 
 
 def _about(parquet: Any) -> About | None:
@@ -169,8 +172,13 @@ def _about(parquet: Any) -> About | None:
         about = About.model_validate_json(said)
     except ValidationError:
         return None
-    is_whole = set(about.rows) == set(about.segments) == set(KINDS) and sum(about.rows.values()) == num_rows
-    return about if about.format == FORMAT and is_whole else None
+    is_whole = set(about.rows) == set(about.segments) == set(about.columns) == set(KINDS)
+    if about.format != FORMAT or not is_whole or sum(about.rows.values()) != num_rows:
+        return None
+    own = {*WHOLE, "t"}
+    are_known = all(own <= set(used) <= set(names[1:]) and len(set(used)) == len(used)
+                    for used in about.columns.values())  # fmt: skip
+    return about if are_known else None
 
 
 def _belongs(metrics: Path, about: About) -> bool:
@@ -186,9 +194,3 @@ def _is_sound(columns: Mapping[str, NDArray[Any]], segment: int) -> bool:
         return True
     are_counts = steps.min() >= 0 and segments.min() >= 0 and steps.max() < MAX_STEP
     return bool(are_counts and segments.max() <= segment < MAX_STEP)
-
-
-def _without_gaps(columns: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
-    """Return columns without those in which no row has a value: those are of the other kind."""
-    return {name: column for name, column in columns.items() if name in (*WHOLE, "t")
-            or not (np.isnan(column[:1]).all() and np.isnan(column).all())}  # fmt: skip

@@ -24,7 +24,7 @@ from molfun.tracking.reader import EVENTS_NAME, METRICS_NAME, MetricsReader, rea
 __all__ = ["EVENTS_NAME", "METRICS_NAME", "LocalTracker", "MetricsReader", "read_events", "read_metrics"]
 
 logger = logging.getLogger(__name__)
-COPY_BYTES = 1 << 24  # of new lines before a copy pays; then an eighth more than there was, so that it costs little
+COPY_BYTES = 1 << 23  # of new lines before a copy pays; then a sixteenth more than there was, so that it costs little
 
 
 class LocalTracker(BaseTracker):
@@ -89,7 +89,7 @@ class LocalTracker(BaseTracker):
         row = {"kind": kind, "segment": self.segment, "step": int(step), "t": round(time.time(), 3)}
         row.update({name: _number(value) for name, value in metrics.items() if name not in row})
         self._num_bytes += self._append(METRICS_NAME, row)
-        if self._num_bytes - self._num_copied > max(COPY_BYTES, self._num_copied // 8):
+        if self._num_bytes - self._num_copied > max(COPY_BYTES, self._num_copied // 16):
             self._begin_copy()
 
     def _begin_copy(self) -> None:
