@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from molfun.commands import parameters, race, runs, server, storage
+from molfun.commands import data, parameters, race, runs, server, storage
 from molfun.errors import MolfunError
 
 app = typer.Typer(
@@ -21,6 +21,7 @@ app.add_typer(runs_app, name="runs")
 app.command("queue")(runs.queue)
 runs.register(runs_app)
 storage.register(app, runs_app)
+data.register(app)
 parameters.register(app)
 race.register(app)
 

@@ -7,9 +7,16 @@ import streamlit as st
 from molfun.adapters.catalog import MODELS
 from molfun.data.dataset import Dataset, list_datasets, load_dataset, save_dataset
 from molfun.data.settings import ColumnSettings, SplitSettings
+from molfun.ui import cleaning_panels, outcomes, shell, split_panels
 from molfun.ui import data_panels as panels
-from molfun.ui import outcomes, shell
-from molfun.ui.sources import Source, example_source, paste_source, problems_of, upload_source
+from molfun.ui.sources import (
+    Source,
+    cleaned_source,
+    example_source,
+    paste_source,
+    problems_of,
+    upload_source,
+)
 
 SOURCES = {"example": "Example", "upload": "Upload", "paste": "Paste", "saved": "Saved"}
 UPLOAD_MB = 100
@@ -95,7 +102,7 @@ def draw_saved_datasets() -> None:
         panels.draw_saved(entry)
 
 
-def draw_checks(source: Source, columns: ColumnSettings) -> tuple[ColumnSettings, bool, int]:
+def draw_checks(source: Source, base: Source, columns: ColumnSettings) -> tuple[ColumnSettings, bool, int]:
     """Draw the checks against a model; return the columns with their policy, whether a run may start, the limit."""
     left, right = st.columns(2)
     with left:
@@ -111,6 +118,7 @@ def draw_checks(source: Source, columns: ColumnSettings) -> tuple[ColumnSettings
         columns = panels.draw_too_long(source, columns)
     card = MODELS[model]
     is_fine = panels.draw_problems(problems_of(source, columns, model), card.title)
+    cleaning_panels.draw_fixes(source, base, columns, model)
     return columns, is_fine, card.num_residues_limit
 
 
@@ -187,7 +195,12 @@ if source is None:
 
 st.header(source.name, anchor=False)
 panels.draw_about(source.about)
+base, steps = source, cleaning_panels.steps_of(source)
+with shell.sentences():
+    source, changes = cleaned_source(base, steps)
 panels.draw_preview(source.frame)
+cleaning_panels.draw_mutations(base)
+cleaning_panels.draw_recipe(base, steps, changes)
 
 st.subheader("Columns", anchor=False)
 columns = panels.draw_columns(source)
@@ -196,11 +209,12 @@ if not columns.sequence or not columns.target:
     st.stop()
 
 st.subheader("Checks", anchor=False)
-columns, is_fine, limit = draw_checks(source, columns)
+columns, is_fine, limit = draw_checks(source, base, columns)
 
 st.subheader("Split", anchor=False)
-split = panels.draw_split(source)
+split = split_panels.draw_split(source)
 panels.draw_pictures(source, columns, split, limit=limit)
+split_panels.draw_leaks(source, columns, split)
 
 st.subheader("Save", anchor=False)
 draw_save(source, columns, split, is_fine=is_fine)

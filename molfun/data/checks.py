@@ -13,6 +13,7 @@ import pandas as pd
 
 from molfun.data.guess import looks_like_dna
 from molfun.data.labels import is_missing
+from molfun.data.outliers import check_outliers
 from molfun.data.problems import Problem, capped
 from molfun.data.settings import ColumnSettings
 from molfun.data.tables import file_rows
@@ -58,6 +59,8 @@ def check_table(frame: pd.DataFrame, columns: ColumnSettings, *, letters: str, m
         problems += _check_lengths(frame, name, chain, columns, max_residues)
         problems += _check_kind(frame, name, chain, letters)
     problems += check_target(frame, columns)
+    if columns.task == "regression":
+        problems += check_outliers(frame, columns.target)
     problems += _check_duplicates(frame, columns, chains)
     return sorted(problems, key=lambda problem: problem.severity)
 

@@ -7,7 +7,7 @@ from typing import Literal
 from molfun.settings import Settings, setting
 
 Task = Literal["regression", "classification", "per_residue"]
-SplitKind = Literal["random", "stratified", "column", "group"]
+SplitKind = Literal["random", "stratified", "column", "group", "identity", "position", "num_mutations", "value", "time"]
 TooLong = Literal["refuse", "crop", "window"]
 
 # The metric by which people judge a task; greater is better for each of them.
@@ -60,20 +60,69 @@ class SplitSettings(Settings):
     kind: SplitKind = setting(
         "random",
         label="Split",
-        help="Random rows; stratified keeps class shares; column uses your own labels; group keeps groups together.",
+        help="What the test rows have in common: nothing (random), or something that training has not seen.",
         group="Split",
     )
     column: str = setting(
         "",
         label="Column",
-        help="Column with train, val and test (by column), or with the group of each row (by group).",
+        help="Column with train, val and test (by column), with the group of each row (by group), or its time.",
         group="Split",
-        depends_on="Split is column or group",
+        depends_on="Split is column, group or time",
+    )
+    max_identity: float = setting(
+        0.5,
+        gt=0.0,
+        le=1.0,
+        label="Most identity",
+        help="No test sequence shares more of its residues with any training sequence, as a share of the shorter one.",
+        group="Split",
+        depends_on="Split is identity",
+    )
+    max_mutations: int = setting(
+        1,
+        ge=0,
+        label="Most mutations in training",
+        help="Rows with up to so many mutations train and validate, those with more are tested.",
+        group="Split",
+        depends_on="Split is num_mutations",
+    )
+    wild_type: str = setting(
+        "",
+        label="Wild type",
+        help="Sequence that mutations are counted against; empty takes the most frequent residue at each place.",
+        group="Split",
+        depends_on="Split is position or num_mutations",
+    )
+    held_out: Literal["high", "low"] = setting(
+        "high",
+        label="Values held out",
+        help="High tests on the highest values and trains on the rest, low the other way round.",
+        group="Split",
+        depends_on="Split is value",
     )
     val_fraction: float = setting(
         0.1, ge=0.0, lt=1.0, label="Validation share", help="Share of rows that chooses the best epoch.", group="Split"
     )
     test_fraction: float = setting(
         0.2, ge=0.0, lt=1.0, label="Test share", help="Share of rows kept untouched for the final score.", group="Split"
+    )
+    num_folds: int = setting(
+        0,
+        ge=0,
+        le=100,
+        label="Folds",
+        help="2 or more: the rows are dealt into so many test parts, each of which is left out once; 0 is one split.",
+        group="Split",
+        level="advanced",
+    )
+    fold: int = setting(
+        1,
+        ge=1,
+        label="Fold",
+        help="Which of the folds is the test part; the test share has no effect then.",
+        group="Split",
+        level="advanced",
+        depends_on="Folds >= 2",
     )
     seed: int = setting(0, ge=0, label="Split seed", help="The same seed gives the same split.", group="Split")

@@ -18,12 +18,6 @@ from molfun.ui.sources import Source, rows_with_parts
 
 PREVIEW_ROWS = 200
 SHOWN_PROBLEMS = 8
-SPLIT_KINDS = {
-    "random": "Random rows",
-    "stratified": "Random, same class shares",
-    "column": "A column says",
-    "group": "Groups stay together",
-}
 
 
 def draw_example_cards(on_pick: Callable[[str], None], label: str, *, key: str) -> None:
@@ -108,46 +102,6 @@ def draw_too_long(source: Source, columns: ColumnSettings) -> ColumnSettings:
     info = next(info for info in describe_settings(ColumnSettings) if info.name == "too_long")
     policy = draw_setting(info, key=f"{source.key}.too_long", value=columns.too_long)
     return columns.model_copy(update={"too_long": policy})
-
-
-def draw_split(source: Source) -> SplitSettings:
-    """Draw how rows are divided; shares and seed only where they have an effect."""
-    infos = {info.name: info for info in describe_settings(SplitSettings)}
-    key, start = f"{source.key}.split", source.split
-    kind = (
-        st.segmented_control(
-            "Split",
-            list(SPLIT_KINDS),
-            default=start.kind,
-            format_func=SPLIT_KINDS.__getitem__,
-            required=True,
-            key=f"{key}.kind",
-            help=infos["kind"].help,
-            persist_state="session",
-        )
-        or start.kind
-    )
-    values: dict[str, Any] = start.model_dump() | {"kind": kind}
-    if kind in ("column", "group"):
-        names = [str(name) for name in source.frame.columns]
-        index = names.index(start.column) if start.column in names else None
-        values["column"] = (
-            st.selectbox(
-                "Column",
-                names,
-                index=index,
-                key=f"{key}.column",
-                help=infos["column"].help,
-                placeholder="Choose a column",
-                persist_state="session",
-            )
-            or ""
-        )
-    if kind != "column":
-        for place, name in zip(st.columns(3), ("val_fraction", "test_fraction", "seed"), strict=True):
-            with place:
-                values[name] = draw_setting(infos[name], key=f"{key}.{name}", value=values[name])
-    return SplitSettings.parse(values)
 
 
 def draw_problems(problems: Sequence[Problem], model_title: str) -> bool:

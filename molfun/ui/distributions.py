@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -63,6 +63,18 @@ def class_figure(rows: pd.DataFrame) -> go.Figure:
             )
     figure.update_layout(barmode="stack", hovermode="y unified", bargap=0.35)
     figure.update_xaxes(showgrid=True)
+    figure.update_yaxes(autorange="reversed", showgrid=False, type="category")
+    return figure
+
+
+def band_figure(bands: Mapping[str, int]) -> go.Figure:
+    """Draw how many test rows lie in each band of identity to the nearest training row, the most alike on top."""
+    figure = empty_figure("Identity to the nearest training row", "Test rows", "", height=260)
+    figure.add_bar(
+        y=list(bands), x=list(bands.values()), orientation="h", marker_color=theme.SKY, name="Test rows",
+        text=[f"{count:,}" for count in bands.values()], textposition="auto",
+    )  # fmt: skip
+    figure.update_layout(showlegend=False, hovermode="closest", bargap=0.35)
     figure.update_yaxes(autorange="reversed", showgrid=False, type="category")
     return figure
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import tempfile
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,11 @@ import streamlit as st
 from molfun.adapters.catalog import find_model
 from molfun.data.checks import Problem, check_table
 from molfun.data.examples import EXAMPLES, about_example, load_example
+from molfun.data.leaks import LeakReport, find_leaks
 from molfun.data.limits import shown_name
+from molfun.data.recipe import Change, Step, apply_recipe, candidates, dump_recipe, num_changes, parse_recipe
 from molfun.data.settings import ColumnSettings, SplitSettings
+from molfun.data.split_groups import sequences_of
 from molfun.data.splits import assign_splits, guess_split
 from molfun.data.tables import guess_columns, read_table
 from molfun.errors import DataError
@@ -29,12 +33,13 @@ class Source:
     """A table that is not saved yet.
 
     Attributes:
-        key: Differs for different content; prefix of the keys of widgets that belong to this table.
+        key: Differs for different columns; prefix of the keys of widgets that belong to this table.
         name: Proposed name of the dataset.
         frame: Rows, as `read_table` gives them.
         columns: Guessed or given by the example.
         split: Guessed or given by the example.
-        about: Kept with the dataset: source, citation, licence, notes, ...
+        about: Kept with the dataset: source, citation, licence, notes, recipe, ...
+        version: Differs for different content, also after cleaning; what was computed is remembered under it.
     """
 
     key: str
@@ -43,6 +48,10 @@ class Source:
     columns: ColumnSettings
     split: SplitSettings
     about: dict[str, Any] = field(default_factory=dict)
+    version: str = ""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "version", self.version or self.key)
 
 
 def example_source(name: str) -> Source:
@@ -87,18 +96,60 @@ def problems_of(source: Source, columns: ColumnSettings, model: str) -> list[Pro
     card = find_model(model)
     settings = columns.model_dump(mode="json")
     return _check(
-        source.key, settings, source.frame, letters=card.alphabet.letters, max_residues=card.num_residues_limit
+        source.version, settings, source.frame, letters=card.alphabet.letters, max_residues=card.num_residues_limit
     )
 
 
+def cleaned_source(source: Source, steps: Sequence[Step]) -> tuple[Source, list[list[Change]]]:
+    """Return a table after a recipe, and what each step changed.
+
+    Raises:
+        DataError: A step cannot be done.
+    """
+    if not steps:
+        return source, []
+    recipe = dump_recipe(steps)
+    frame, changes = _clean(source.version, recipe, source.frame)
+    built = [step for step in recipe if step["kind"] == "mutations"]
+    columns = guess_columns(frame) if built else source.columns
+    cleaned = replace(
+        source, key=f"{source.key}-{_digest(built)}" if built else source.key, frame=frame, columns=columns,
+        about={**source.about, "recipe": recipe}, version=f"{source.version}-{_digest(recipe)}",
+    )  # fmt: skip
+    return cleaned, changes
+
+
+def fixes_of(source: Source, columns: ColumnSettings, model: str) -> list[tuple[Step, int]]:
+    """Return the steps that would mend something of a table for a model, each with how many rows it changes."""
+    card = find_model(model)
+    found = _fixes(
+        source.version, columns.model_dump(mode="json"), source.frame, letters=card.alphabet.letters,
+        max_residues=card.num_residues_limit,
+    )  # fmt: skip
+    return [(parse_recipe([step])[0], count) for step, count in found]
+
+
 def rows_with_parts(source: Source, columns: ColumnSettings, split: SplitSettings) -> pd.DataFrame:
-    """Return `target` (as in the table) and `split` of every row.
+    """Return `target` (as in the table) and `split` of every row; the same question is answered once.
 
     Raises:
         DataError: The split is impossible.
     """
-    parts = assign_splits(source.frame, columns, split)
+    parts = _parts(source.version, columns.model_dump(mode="json"), split.model_dump(mode="json"), source.frame)
     return pd.DataFrame({"target": source.frame[columns.target].to_numpy(), "split": parts.to_numpy()})
+
+
+def leaks_of(source: Source, columns: ColumnSettings, split: SplitSettings) -> LeakReport:
+    """Return how alike the test rows of a split are to its training rows; the same question is answered once.
+
+    Raises:
+        DataError: The split is impossible, or a sequence is too long to be compared.
+    """
+    return _leaks(source.version, columns.model_dump(mode="json"), split.model_dump(mode="json"), source.frame)
+
+
+def _digest(content: Any) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:12]
 
 
 @st.cache_data(max_entries=4, show_spinner="Reading the example")
@@ -124,3 +175,28 @@ def _check(
     key: str, columns: Mapping[str, Any], _frame: pd.DataFrame, *, letters: str, max_residues: int
 ) -> list[Problem]:
     return check_table(_frame, ColumnSettings.parse(columns), letters=letters, max_residues=max_residues)
+
+
+@st.cache_data(max_entries=8, show_spinner="Cleaning the table")
+def _clean(version: str, recipe: list[dict[str, Any]], _frame: pd.DataFrame) -> tuple[pd.DataFrame, list[list[Change]]]:
+    return apply_recipe(_frame, parse_recipe(recipe))
+
+
+@st.cache_data(max_entries=16, show_spinner="Looking for remedies")
+def _fixes(
+    version: str, columns: Mapping[str, Any], _frame: pd.DataFrame, *, letters: str, max_residues: int
+) -> list[tuple[dict[str, Any], int]]:
+    steps = candidates(_frame, ColumnSettings.parse(columns), letters=letters, max_residues=max_residues)
+    return [(step.model_dump(mode="json"), num_changes(_frame, step)) for step in steps]
+
+
+@st.cache_data(max_entries=16, show_spinner="Dividing the rows")
+def _parts(version: str, columns: Mapping[str, Any], split: Mapping[str, Any], _frame: pd.DataFrame) -> pd.Series:
+    return assign_splits(_frame, ColumnSettings.parse(columns), SplitSettings.parse(split))
+
+
+@st.cache_data(max_entries=16, show_spinner="Comparing test rows with training rows")
+def _leaks(version: str, columns: Mapping[str, Any], split: Mapping[str, Any], _frame: pd.DataFrame) -> LeakReport:
+    chosen = ColumnSettings.parse(columns)
+    parts = assign_splits(_frame, chosen, SplitSettings.parse(split))
+    return find_leaks(sequences_of(_frame, chosen), parts.tolist())
