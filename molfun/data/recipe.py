@@ -319,7 +319,7 @@ def _dropped(frame: pd.DataFrame, chosen: np.ndarray, columns: Sequence[str]) ->
     cells = frame[columns[-1]]
     changes = [Change(int(rows[i]), columns[-1], _cell(cells.iloc[i]), "") for i in np.flatnonzero(chosen)]
     kept = frame[~chosen].reset_index(drop=True)
-    kept.attrs = {**frame.attrs, "file_rows": rows[~chosen]}
+    kept.attrs = {**frame.attrs, "file_rows": rows[~chosen].tolist()}
     return kept, changes
 
 
