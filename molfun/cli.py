@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from molfun.commands import data, parameters, race, runs, server, storage
+from molfun.commands import data, parameters, predict, race, runs, server, storage
 from molfun.errors import MolfunError
 
 app = typer.Typer(
@@ -24,6 +24,7 @@ storage.register(app, runs_app)
 data.register(app)
 parameters.register(app)
 race.register(app)
+predict.register(app)
 
 
 @app.command()

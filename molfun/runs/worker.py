@@ -26,13 +26,13 @@ from torch.utils.data import DataLoader
 from molfun.data.batches import heaviest_batch, make_loader
 from molfun.data.dataset import Dataset, load_dataset
 from molfun.errors import MolfunError, RunError
-from molfun.models.build import build_model
 from molfun.models.parameters import count_parts
 from molfun.models.structure import MolfunStructureModel
 from molfun.runs import control
 from molfun.runs.endings import DISK_FULL, LESS_MEMORY, NOTES, RESUME
 from molfun.runs.environment import describe_environment
 from molfun.runs.folder import RunFolder
+from molfun.runs.loading import build_run_model
 from molfun.runs.preflight import check_room, forecast_seconds
 from molfun.runs.process import threads_wanted
 from molfun.runs.recording import FolderCallback, Onlooker, how_it_ended
@@ -129,10 +129,7 @@ class Worker:
 
     def _build_model(self, dataset: Dataset) -> MolfunStructureModel:
         logger.info("Building %s with %s weights.", self.spec.model.name, self.spec.model.weights)
-        return build_model(
-            self.spec.model, task=dataset.task, num_chains=dataset.num_chains, num_outputs=max(1, len(dataset.classes)),
-            target_mean=dataset.about.get("target_mean", 0.0), target_std=dataset.about.get("target_std", 1.0),
-        )  # fmt: skip
+        return build_run_model(self.spec, dataset)
 
     def _train(self, dataset: Dataset, model: MolfunStructureModel, strategy: FinetuneStrategy) -> Progress:
         """Fit, from the newest checkpoint where there is one, and return how far it came."""

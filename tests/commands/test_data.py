@@ -83,7 +83,11 @@ def test_clean_writes_a_new_table_and_keeps_the_old_one(scan: Path, recipe: Path
 
 @pytest.mark.parametrize(
     ("content", "message"),
-    [("steps: 5", "A recipe is a list"), ("- a", "The recipe wrong.yaml holds no settings"), ("steps: [{kind: run}]", "Step 0 of the recipe")],
+    [
+        ("steps: 5", "A recipe is a list"),
+        ("- a", "The recipe wrong.yaml holds no settings"),
+        ("steps: [{kind: run}]", "Step 0 of the recipe"),
+    ],
 )
 def test_a_wrong_recipe_is_refused(scan: Path, tmp_path: Path, content: str, message: str) -> None:
     path = tmp_path / "wrong.yaml"

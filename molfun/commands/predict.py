@@ -1,0 +1,93 @@
+"""The command that uses a finished run: `molfun predict`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+ENDINGS = (".csv", ".tsv", ".parquet")
+SHOWN_PROBLEMS = 10
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command()(predict)
+
+
+def predict(
+    run: Annotated[str, typer.Argument(metavar="RUN", help="Id of a run, or ID/last for another checkpoint.")],
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="CSV, TSV, Excel, Parquet or FASTA with sequences.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Where predictions go: .csv, .tsv or .parquet.")],
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+) -> None:
+    """Predict new sequences with the weights of a run; every row is in the output, with a reason where it has none."""
+    from rich.progress import Progress
+
+    from molfun.data.tables import read_table
+    from molfun.errors import DataError
+    from molfun.home import data_home
+    from molfun.runs.new_rows import prepare_rows
+
+    if output.suffix.lower() not in ENDINGS:
+        raise DataError(f"{output.name}: expected a name that ends in {', '.join(ENDINGS)}.")
+    if output.exists():
+        raise DataError(f"{output} exists; nothing is written over. Choose another name.")
+    if not output.absolute().parent.is_dir():
+        raise DataError(f"There is no folder {output.absolute().parent}; make it, or choose another place.")
+    frame = read_table(file)
+    rows = prepare_rows(data_home(), run, frame)
+    from molfun.runs.loading import load
+
+    predictor = load(run, device=device)
+    with Progress(transient=True) as bar:
+        task = bar.add_task("Predicting", total=len(rows))
+        found = predictor.predict(rows, progress=lambda done, total: bar.update(task, completed=done, total=total))
+    _write(_joined(rows, found), output)
+    problems = found["problem"] != ""
+    typer.echo(f"{int((~problems).sum()):,} of {len(rows):,} rows predicted, written to {output}")
+    for row, reason in list(zip(_numbers(rows)[problems.to_numpy()], found["problem"][problems], strict=True))[
+        :SHOWN_PROBLEMS
+    ]:
+        typer.echo(f"Row {row}: {reason}", err=True)
+    if problems.sum() > SHOWN_PROBLEMS:
+        typer.echo(
+            f"... and {int(problems.sum()) - SHOWN_PROBLEMS:,} more; the column 'problem' has them all", err=True
+        )
+
+
+def _numbers(rows: pd.DataFrame) -> Any:
+    from molfun.data.tables import file_rows
+
+    return file_rows(rows)
+
+
+def _joined(rows: pd.DataFrame, found: pd.DataFrame) -> pd.DataFrame:
+    """Return the table with its predictions behind; a column of the same name is kept under another one."""
+    import pandas as pd
+
+    kept = rows.rename(columns={name: f"{name} (of the table)" for name in found.columns if name in rows.columns})
+    kept.attrs = {}
+    return pd.concat([kept, found], axis=1)
+
+
+def _write(table: pd.DataFrame, output: Path) -> None:
+    from molfun.data.exports import neutralise
+
+    if output.suffix.lower() == ".parquet":
+        table.to_parquet(output, index=False)
+        return
+    lists = [name for name in table if table[name].map(lambda cell: isinstance(cell, list)).any()]
+    text = table.assign(**{name: table[name].map(_label_text) for name in lists})
+    neutralise(text).to_csv(output, index=False, sep="\t" if output.suffix.lower() == ".tsv" else ",")
+
+
+def _label_text(cell: Any) -> Any:
+    """Return labels of residues as one text: letter by letter where each is one, else parted by semicolons."""
+    if not isinstance(cell, list):
+        return cell
+    return ("" if all(len(label) == 1 for label in cell) else ";").join(cell)
