@@ -25,7 +25,7 @@ from molfun.ui import shell
 FRAME = Path(shell.__file__).with_name("frame.py")
 PAGES = {
     "home": shell.HOME, "data": shell.DATA, "new_run": shell.NEW_RUN, "live": shell.LIVE, "runs": shell.RUNS,
-    "compare": shell.COMPARE, "parameters": shell.PARAMETERS, "settings": shell.SETTINGS,
+    "compare": shell.COMPARE, "predict": shell.PREDICT, "parameters": shell.PARAMETERS, "settings": shell.SETTINGS,
 }  # fmt: skip
 RESIDUES = "ACDEFGHIKLMNPQRSTVWY"
 

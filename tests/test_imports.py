@@ -27,7 +27,13 @@ TORCH_FREE = (
     *("molfun.training", "molfun.training.settings", "molfun.training.catalog", "molfun.training.defaults"),
     "molfun.training.curves",
 )
-MAY_LOAD_TORCH = ("molfun.data.batches", "molfun.runs.loading", "molfun.runs.scoring", "molfun.runs.worker")
+MAY_LOAD_TORCH = (
+    "molfun.data.batches",
+    "molfun.runs.loading",
+    "molfun.runs.predicting",
+    "molfun.runs.scoring",
+    "molfun.runs.worker",
+)
 
 
 def module_name(path: Path) -> str:

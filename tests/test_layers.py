@@ -27,7 +27,7 @@ SAME_FLOOR_ALLOWED = {
     ("molfun.yaml_files", "molfun.errors"),
 }
 # Started as processes of their own, by name; importing one would load torch into the app.
-NAMED_NEVER_IMPORTED = ("molfun.runs.worker", "molfun.training.preview")
+NAMED_NEVER_IMPORTED = ("molfun.runs.worker", "molfun.runs.predicting", "molfun.training.preview")
 SOURCES = sorted([*ROOT.glob("molfun/**/*.py"), *ROOT.glob("pages/*.py"), *ROOT.glob("app.py")])
 
 

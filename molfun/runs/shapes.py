@@ -119,6 +119,11 @@ LAUNCH: dict[str, Check] = {
     "launcher": plain_name, "job": plain_name, "host": plain_name, "submitted": moment, "address": text,
 }  # fmt: skip
 SCHEDULER: dict[str, Check] = {"state": text, "reason": text, "t": moment}
+JOB: dict[str, Check] = {
+    "name": text, "kind": plain_name, "device": plain_name, "total": count, "asked": moment, "wild_type": text,
+    "first_number": number, "column": text,
+}  # fmt: skip
+JOB_STATE: dict[str, Check] = {"status": plain_name, "cause": text, "done": count}
 PREFLIGHT: dict[str, Check] = {
     "seconds": number, "peak_bytes": number, "rows": number, "residues": number, "forecast_seconds": number,
     "disk_free_bytes": number, "disk_needed_bytes": number,

@@ -12,6 +12,7 @@ import yaml
 from molfun.data.guess import looks_like_protein
 from molfun.data.mutations import Mutation, guess_first_number, looks_like_mutations, parse_mutations, read_sequences
 from molfun.data.recipe import Change, MutationsStep, Step, dump_recipe, parse_recipe
+from molfun.data.scan import clean_wild_type
 from molfun.data.settings import ColumnSettings
 from molfun.errors import DataError
 from molfun.ui import shell, text
@@ -60,15 +61,14 @@ def draw_mutations(source: Source) -> None:
             placeholder="MQYKLILNGKTLKGETTTEAVDAATAEKVFKQYANDNGVDGEWTYDDATKTFTVTE",
             help="Its sequence, one letter a residue; a FASTA header above it is left out.",
         )  # fmt: skip
-        wild_type = clean_sequence(typed)
-        if wild_type:
-            _draw_build(source, column, wild_type, None if first is None else int(first))
-
-
-def clean_sequence(typed: str) -> str:
-    """Return a pasted sequence, upper case, without FASTA header, blanks and numbers."""
-    lines = [line for line in typed.splitlines() if not line.lstrip().startswith(">")]
-    return "".join(letter for line in lines for letter in line if letter.isalpha()).upper()
+        if not typed.strip():
+            return
+        try:
+            wild_type = clean_wild_type(typed)
+        except DataError as error:
+            st.error(shell.sentence(str(error)), icon=":material/error:")
+            return
+        _draw_build(source, column, wild_type, None if first is None else int(first))
 
 
 def _constant_protein(frame: pd.DataFrame) -> str:

@@ -37,6 +37,8 @@ def draw_results(folder: RunFolder) -> None:
         alt="Test scores of the run and of baselines",
         placeholder="–",
     )
+    if st.button("Predict with it", icon=":material/online_prediction:", help="New sequences, or a mutation scan."):
+        st.switch_page(shell.PREDICT, query_params={"run": folder.id})
 
 
 def verdict(scoreboard: dict[str, Any]) -> str:

@@ -18,8 +18,8 @@ from molfun.runs.store import RunFolder, RunStore
 from molfun.ui import text, theme
 
 PAGES = Path(__file__).parents[2] / "pages"
-NAMES = ("home", "data", "new_run", "live", "runs", "compare", "parameters", "settings")
-HOME, DATA, NEW_RUN, LIVE, RUNS, COMPARE, PARAMETERS, SETTINGS = (str(PAGES / f"{name}.py") for name in NAMES)
+NAMES = ("home", "data", "new_run", "live", "runs", "compare", "predict", "parameters", "settings")
+HOME, DATA, NEW_RUN, LIVE, RUNS, COMPARE, PREDICT, PARAMETERS, SETTINGS = (str(PAGES / f"{name}.py") for name in NAMES)
 MAX_IN_SIDEBAR = 5
 SAID = "shell.said"
 # A command that a message names; a pair of backquotes on one line.
@@ -56,6 +56,7 @@ def navigation() -> st.Page:
             st.Page(LIVE, title="Live", icon=":material/show_chart:", url_path="live"),
             st.Page(RUNS, title="Runs", icon=":material/list_alt:", url_path="runs"),
             st.Page(COMPARE, title="Compare", icon=":material/stacked_line_chart:", url_path="compare"),
+            st.Page(PREDICT, title="Predict", icon=":material/online_prediction:", url_path="predict"),
             st.Page(PARAMETERS, title="Parameters", icon=":material/account_tree:", url_path="parameters"),
             st.Page(SETTINGS, title="Settings", icon=":material/settings:", url_path="settings"),
         ]

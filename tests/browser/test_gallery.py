@@ -24,6 +24,7 @@ EMPTY = {
     "live-empty": ("/live", "There is no run yet"),
     "runs-empty": ("/runs", "No run"),
     "compare-empty": ("/compare", "Two runs with curves are needed"),
+    "predict-empty": ("/predict", "No run has weights yet"),
     "parameters": ("/parameters", "The strategies side by side"),
     "settings-empty": ("/settings", "The bin is empty"),
 }
@@ -37,6 +38,7 @@ AT_WORK = {
     "runs": ("/runs", "4 of 4 runs"),
     "compare": ("/compare?runs={head},{lora}", "scores highest"),
     "compare-running": ("/compare?runs={head},{running}", "Training"),
+    "predict": ("/predict?run={head}", "Table of new sequences"),
     "parameters-lora": ("/parameters?model=antiberty&strategy=lora", "The strategies side by side"),
     "settings": ("/settings", "runs"),
 }

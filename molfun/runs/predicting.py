@@ -1,0 +1,73 @@
+"""The process that makes one prediction: `python -m molfun.runs.predicting JOB_FOLDER`. The app names it and never
+imports it.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+import time
+from pathlib import Path
+
+import pandas as pd
+import torch
+
+from molfun.errors import MolfunError
+from molfun.runs.loading import load
+from molfun.runs.predictions import PredictionJob
+from molfun.runs.process import threads_wanted
+from molfun.runs.secrets import guard_streams
+
+logger = logging.getLogger("molfun.predicting")
+NOTE_SECONDS = 0.5
+
+
+def predict_job(job: PredictionJob) -> int:
+    """Make a prediction and write it down; return the exit code."""
+    try:
+        found = _predict(job)
+        aside = job.result_path.with_name(f".{job.result_path.name}")
+        found.to_parquet(aside, index=False)
+        aside.replace(job.result_path)
+    except MolfunError as error:
+        logger.exception("The prediction failed.")
+        job.note(status="failed", cause=str(error))
+        return 1
+    except (torch.OutOfMemoryError, MemoryError):
+        logger.exception("The prediction failed.")
+        job.note(status="failed", cause="Out of memory, even for a single row. Use a machine with more of it.")
+        return 1
+    except Exception as error:
+        logger.exception("The prediction failed.")
+        job.note(status="failed", cause=f"Unexpected problem: {type(error).__name__}. The log has the details.")
+        return 1
+    job.note(status="finished", done=len(found))
+    return 0
+
+
+def _predict(job: PredictionJob) -> pd.DataFrame:
+    rows = pd.read_parquet(job.rows_path)
+    predictor = load(job.path.parents[2], device=str(job.about.get("device", "auto")))
+    last = 0.0
+
+    def progress(done: int, total: int) -> None:
+        nonlocal last
+        if time.monotonic() - last >= NOTE_SECONDS:
+            last = time.monotonic()
+            job.note(done=done)
+
+    found = predictor.predict(rows, progress=progress)
+    kept = rows.rename(columns={name: f"{name} (of the table)" for name in found.columns if name in rows.columns})
+    return pd.concat([kept, found], axis=1)
+
+
+def main() -> int:
+    """Entry point; the log goes to standard output, which the launcher sends to the folder."""
+    guard_streams()
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", stream=sys.stdout)
+    torch.set_num_threads(threads_wanted(1))
+    return predict_job(PredictionJob(Path(sys.argv[1]).absolute()))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,56 @@
+"""Predict: new sequences, or every substitution of a protein, with the weights of a run."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from molfun.data.dataset import load_dataset
+from molfun.runs.predictions import find_prediction, list_predictions
+from molfun.runs.store import RunFolder
+from molfun.ui import predict_panels as panels
+from molfun.ui import shell, text
+from molfun.ui.draft import choose_default
+
+KINDS = {"table": "A table", "scan": "Mutation scan"}
+
+
+def runs_with_weights() -> dict[str, RunFolder]:
+    """Return the runs that have a checkpoint to predict with, newest first."""
+    folders = shell.store().list()
+    return {f.id: f for f in folders if any((f.checkpoints / name).is_dir() for name in ("best", "last"))}
+
+
+shell.page_title("Predict", "New sequences, or every substitution of a protein, with what a run has learned.")
+runs = runs_with_weights()
+if not runs:
+    st.info("No run has weights yet. Train one first; its best weights are used here.", icon=":material/lightbulb:")
+    st.page_link(shell.NEW_RUN, label="Start a run", icon=":material/add_circle:")
+    st.stop()
+
+run_id = st.selectbox(
+    "Run", list(runs), index=choose_default(list(runs), shell.query("run")), key="predict.run",
+    format_func=lambda key: runs[key].title, help="Its best weights are used: the epoch that validated best.",
+)  # fmt: skip
+folder = runs[run_id]
+shell.keep_in_address({"run": run_id})
+with shell.sentences():
+    dataset = load_dataset(shell.datasets_root(), folder.spec.data.dataset)
+st.caption(
+    f"{folder.spec.model.name} · {folder.spec.strategy.kind} · trained on {shell.plain(dataset.name)}: "
+    f"{text.plural(dataset.counts['train'], 'row')}, target {shell.plain(dataset.columns.target)}"
+)
+kind = st.segmented_control(
+    "What is to be predicted?", list(KINDS), default="table", required=True, format_func=KINDS.__getitem__,
+    key="predict.kind", persist_state="session",
+)  # fmt: skip
+if kind == "scan":
+    panels.draw_scan_form(folder, dataset)
+else:
+    panels.draw_table_form(folder)
+
+jobs = list_predictions(folder)
+job = find_prediction(folder, shell.query("job")) or (jobs[0] if jobs else None)
+if job is not None:
+    st.divider()
+    panels.draw_job(job, dataset)
+    panels.draw_earlier(jobs, job.id)
