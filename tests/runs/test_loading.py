@@ -89,6 +89,31 @@ def test_the_command_predicts_a_table_and_says_what_it_could_not(start: Start, h
         molfun.load(tmp_path)
 
 
+def test_a_lora_run_is_scanned_and_taken_away(start: Start, home: Path, tmp_path: Path) -> None:
+    folder = finished(start(strategy="lora", training__epochs=1))
+    done = RUNNER.invoke(app, ["scan", folder.id, "MKTAY", "-o", str(tmp_path / "scan.csv"), "--first", "5"])
+    assert done.exit_code == 0, done.output + repr(done.exception)
+    scan = pd.read_csv(tmp_path / "scan.csv")
+    assert len(scan) == 1 + 19 * 5
+    assert scan["prediction"].is_monotonic_decreasing
+    assert scan.loc[scan["mutation"] == "WT", "change"].tolist() == [0.0]
+    for form in ("merged", "adapter"):
+        done = RUNNER.invoke(app, ["export", folder.id, "-o", str(tmp_path / form), "--format", form])
+        assert done.exit_code == 0, done.output + repr(done.exception)
+    card = (tmp_path / "merged" / "README.md").read_text()
+    assert f"# {folder.title}" in card
+    assert "| spearman |" in card
+    assert "32 train" in card or "28 train" in card
+    variant = scan.iloc[0]
+    code = "import runpy, sys; del sys.argv[0]; runpy.run_path(sys.argv[0], run_name='__main__')"
+    script = str(tmp_path / "merged" / "predict.py")
+    said = subprocess.run([sys.executable, "-c", code, script, str(variant["sequence"])], capture_output=True,
+                          text=True, check=True)  # fmt: skip
+    assert float(said.stdout) == pytest.approx(variant["prediction"], abs=1e-5)
+    wrong = RUNNER.invoke(app, ["export", folder.id, "-o", str(tmp_path / "y"), "--format", "onnx"])
+    assert "--format is 'onnx'; expected merged or adapter" in str(wrong.exception)
+
+
 def test_new_rows_are_made_as_the_training_rows_were(home: Path) -> None:
     from molfun.data.dataset import save_dataset
     from molfun.data.recipe import apply_recipe, parse_recipe

@@ -1,0 +1,91 @@
+"""Predict with an exported model; needs torch, transformers, safetensors (and peft for an adapter), not Molfun.
+
+    python predict.py SEQUENCE... [--base FOLDER]
+
+`molfun.json` beside this file says what the head computes and which token each residue is. Chains are joined by a
+colon. `--base` names the folder or hub name of the backbone where only an adapter was exported.
+"""
+
+import argparse
+import json
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file
+from torch import nn
+from torch.nn import functional
+from transformers import AutoModel
+
+
+def load_backbone(folder: Path, base: str) -> nn.Module:
+    """Return the trunk: merged in this folder, or the base with the adapter of this folder."""
+    if not (folder / "adapter_config.json").exists():
+        return AutoModel.from_pretrained(folder, add_pooling_layer=False).eval()
+    from peft import PeftModel  # noqa: PLC0415
+
+    return PeftModel.from_pretrained(AutoModel.from_pretrained(base, add_pooling_layer=False), folder).eval()
+
+
+def pool(weights: dict, about: dict, chain: int, hidden: torch.Tensor, residues: torch.Tensor) -> torch.Tensor:
+    """Return the vector that the head sees of a chain, or one a residue.
+
+    Args:
+        weights: Tensors of head.safetensors.
+        about: Content of molfun.json.
+        chain: Its number, from 0.
+        hidden: float32 [L, D], states of all tokens.
+        residues: bool [L], False for special tokens.
+    """
+    if about["task"] == "per_residue":
+        return hidden[residues]
+    if about["pooling"] == "cls":
+        return hidden[0]
+    if about["pooling"] == "attention":
+        scores = functional.linear(hidden, weights[f"pooling.{chain}.score.weight"]).squeeze(-1)
+        return scores.masked_fill(~residues, -torch.inf).softmax(0) @ hidden
+    return hidden[residues].mean(0)
+
+
+def run_head(weights: dict, vector: torch.Tensor) -> torch.Tensor:
+    """Return the outputs of the head for the vectors of all chains, one behind the other."""
+    vector = functional.layer_norm(vector, vector.shape[-1:], weights["norm.weight"], weights["norm.bias"])
+    if "layers.4.weight" in weights:
+        vector = functional.gelu(functional.linear(vector, weights["layers.1.weight"], weights["layers.1.bias"]))
+        return functional.linear(vector, weights["layers.4.weight"], weights["layers.4.bias"])
+    return functional.linear(vector, weights["layers.1.weight"], weights["layers.1.bias"])
+
+
+@torch.no_grad()
+def predict(sequences: list, base: str = "") -> list:
+    """Return a number, class probabilities by name, or a list of class names a residue, for each sequence."""
+    folder = Path(__file__).parent
+    about = json.loads((folder / "molfun.json").read_text())
+    backbone, weights = load_backbone(folder, base or about["base"]), load_file(folder / "head.safetensors")
+    start, end = ([] if token is None else [token] for token in (about["start_id"], about["end_id"]))
+    found = []
+    for sequence in sequences:
+        vectors = []
+        for chain, letters in enumerate(sequence.strip().upper().split(":")):
+            tokens = start + [about["token_ids"][letter] for letter in letters] + end
+            hidden = backbone(input_ids=torch.tensor([tokens])).last_hidden_state[0].float()
+            residues = torch.ones(len(tokens), dtype=torch.bool)
+            residues[: len(start)] = False
+            residues[len(tokens) - len(end) :] = False
+            vectors.append(pool(weights, about, chain, hidden, residues))
+        outputs = run_head(weights, torch.cat(vectors, dim=-1))
+        if about["task"] == "regression":
+            found.append(float(outputs) * about["target_std"] + about["target_mean"])
+        elif about["task"] == "classification":
+            found.append(dict(zip(about["classes"], outputs.softmax(-1).tolist(), strict=True)))
+        else:
+            found.append([about["classes"][i] for i in outputs.argmax(-1)])
+    return found
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("sequences", nargs="+")
+    parser.add_argument("--base", default="")
+    options = parser.parse_args()
+    for prediction in predict(options.sequences, options.base):
+        print(json.dumps(prediction))  # noqa: T201
