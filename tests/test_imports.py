@@ -29,6 +29,7 @@ TORCH_FREE = (
 )
 MAY_LOAD_TORCH = (
     "molfun.data.batches",
+    "molfun.runs.exporting",
     "molfun.runs.loading",
     "molfun.runs.predicting",
     "molfun.runs.scoring",
