@@ -15,7 +15,7 @@ from molfun.data.exports import to_csv
 from molfun.data.parquet import read_parquet
 from molfun.errors import DataError, MolfunError
 from molfun.runs.store import RunFolder
-from molfun.ui import outcomes, shell, text
+from molfun.ui import outcomes, score_panels, shell, text
 from molfun.ui.live_chart import CONFIG
 
 
@@ -37,6 +37,7 @@ def draw_results(folder: RunFolder) -> None:
         alt="Test scores of the run and of baselines",
         placeholder="–",
     )
+    score_panels.draw_scores(folder, dataset_of(folder), read_predictions(folder))
     if st.button("Predict with it", icon=":material/online_prediction:", help="New sequences, or a mutation scan."):
         st.switch_page(shell.PREDICT, query_params={"run": folder.id})
 

@@ -23,10 +23,15 @@ METRICS: dict[str, str] = {
     "rmse": "RMSE",
     "mae": "Mean absolute error",
     "r2": "R²",
+    "ndcg": "NDCG",
+    "enrichment": "Enrichment of the top 10 %",
     "balanced_accuracy": "Balanced accuracy",
     "accuracy": "Accuracy",
     "mcc": "Matthews correlation",
     "macro_f1": "Macro F1",
+    "auroc": "AUROC",
+    "auprc": "AUPRC",
+    "calibration_error": "Calibration error",
     "loss": "Loss",
 }
 BASELINES: dict[str, str] = {
@@ -53,7 +58,11 @@ def metric_title(name: str) -> str:
 def metric_inline(name: str) -> str:
     """Return a metric's name as it stands inside a sentence: names of people keep their capital."""
     title = metric_title(name)
-    return title if title.startswith(("Spearman", "Pearson", "Matthews", "R")) else title[:1].lower() + title[1:]
+    return (
+        title
+        if title.startswith(("Spearman", "Pearson", "Matthews", "R", "NDCG", "AU"))
+        else title[:1].lower() + title[1:]
+    )
 
 
 def baseline_title(name: str) -> str:
