@@ -43,10 +43,11 @@ kind = st.segmented_control(
     "What is to be predicted?", list(KINDS), default="table", required=True, format_func=KINDS.__getitem__,
     key="predict.kind", persist_state="session",
 )  # fmt: skip
+certainty = panels.draw_certainty(folder, dataset, runs)
 if kind == "scan":
-    panels.draw_scan_form(folder, dataset)
+    panels.draw_scan_form(folder, dataset, certainty)
 else:
-    panels.draw_table_form(folder)
+    panels.draw_table_form(folder, certainty)
 
 jobs = list_predictions(folder)
 job = find_prediction(folder, shell.query("job")) or (jobs[0] if jobs else None)

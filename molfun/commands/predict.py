@@ -25,6 +25,10 @@ def predict(
     run: Annotated[str, typer.Argument(metavar="RUN", help="Id of a run, or ID/last for another checkpoint.")],
     file: Annotated[Path, typer.Argument(metavar="FILE", help="CSV, TSV, Excel, Parquet or FASTA with sequences.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="Where predictions go: .csv, .tsv or .parquet.")],
+    others: Annotated[
+        list[str] | None, typer.Option("--with", help="Another run, such as other seeds: the mean and its spread.")
+    ] = None,
+    coverage: Annotated[float, typer.Option(help="Add intervals that hold so much of new rows, e.g. 0.9.")] = 0.0,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
 ) -> None:
     """Predict new sequences with the weights of a run; every row is in the output, with a reason where it has none."""
@@ -37,12 +41,16 @@ def predict(
     _check_output(output)
     frame = read_table(file)
     rows = prepare_rows(data_home(), run, frame)
-    from molfun.runs.loading import load
+    from molfun.evaluation.uncertainty import Ensemble, add_intervals
+    from molfun.runs.loading import calibrate_run, load
 
-    predictor = load(run, device=device)
+    first = load(run, device=device)
+    predictor = Ensemble([first, *(load(name, device=device) for name in others)]) if others else first
+    learned = calibrate_run(run, predictor, coverage, home=data_home()) if coverage else None
     with Progress(transient=True) as bar:
         task = bar.add_task("Predicting", total=len(rows))
         found = predictor.predict(rows, progress=lambda done, total: bar.update(task, completed=done, total=total))
+    found = add_intervals(found, first.task, learned) if learned else found
     _write(_joined(rows, found), output)
     problems = found["problem"] != ""
     typer.echo(f"{int((~problems).sum()):,} of {len(rows):,} rows predicted, written to {output}")

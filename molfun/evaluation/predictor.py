@@ -141,12 +141,13 @@ class Predictor:
         if self.task == "regression":
             table["prediction"] = [np.nan if value is None else float(value) for value in rows]
         elif self.task == "classification":
-            table["prediction"] = [None if value is None else self.classes[int(value.argmax())] for value in rows]
+            names = [None if value is None else self.classes[int(value.argmax())] for value in rows]
+            table["prediction"] = pd.Series(names, index=index, dtype=object)
             for i, name in enumerate(self.classes):
                 table[f"p_{name}"] = [np.nan if value is None else float(value[i]) for value in rows]
         else:
-            names = [None if value is None else [self.classes[int(i)] for i in value] for value in rows]
-            table["prediction"] = pd.Series(names, index=index, dtype=object)
+            labels = [None if value is None else [self.classes[int(i)] for i in value] for value in rows]
+            table["prediction"] = pd.Series(labels, index=index, dtype=object)
         return table.assign(problem=problems)
 
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pandas as pd
 import torch
 
 from molfun.data.dataset import Dataset, load_dataset
 from molfun.errors import RunError
 from molfun.evaluation.predictor import Predictor
+from molfun.evaluation.uncertainty import Calibration, Ensemble, calibrate
 from molfun.home import data_home
 from molfun.models.build import build_model
 from molfun.models.precision import Precision
@@ -19,6 +21,8 @@ from molfun.runs.steering import checkpoint_of
 from molfun.training.build import build_strategy
 from molfun.training.checkpoint import load_weights
 from molfun.training.distributed import SingleDevice
+
+CALIBRATION_ROWS = 2_000
 
 
 def build_run_model(spec: RunSpec, dataset: Dataset) -> MolfunStructureModel:
@@ -56,6 +60,31 @@ def load(run: str | Path, *, home: Path | None = None, device: str = "auto") -> 
     load_weights(model, checkpoint)
     precision = Precision(distributed.device, amp=strategy.settings.amp)
     return Predictor(model, dataset.columns, dataset.classes, precision=precision)
+
+
+def calibrate_run(run: str, predictor: Predictor | Ensemble, coverage: float, *, home: Path) -> Calibration:
+    """Learn from the validation rows of a run how wide intervals of its predictions have to be.
+
+    Its best epoch was chosen on these rows, which makes intervals a little too narrow where they are few.
+
+    Args:
+        run: Id of the run.
+        predictor: Its model, or an ensemble that it is the first member of.
+        coverage: Wanted share of true values inside.
+        home: The data folder.
+
+    Raises:
+        DataError: There are too few validation rows.
+        RunError: There is no such run.
+    """
+    dataset = load_dataset(home / "datasets", RunFolder(checkpoint_of(home, run).parents[1]).spec.data.dataset)
+    rows = dataset.part("val")
+    rows = rows.iloc[:: max(1, -(-len(rows) // CALIBRATION_ROWS))]
+    chains = {name: rows[f"chain_{i}"] for i, name in enumerate(dataset.columns.sequence, start=1)}
+    targets = [dataset.classes[int(i)] for i in rows["target"]] if dataset.task == "classification" else rows["target"]
+    if dataset.task == "per_residue":
+        return calibrate(pd.DataFrame(), dataset.task, coverage)
+    return calibrate(predictor.predict(pd.DataFrame(chains)).assign(target=targets), dataset.task, coverage)
 
 
 def _place(run: str | Path, home: Path | None) -> tuple[Path, str]:

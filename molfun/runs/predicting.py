@@ -13,7 +13,8 @@ import pandas as pd
 import torch
 
 from molfun.errors import MolfunError
-from molfun.runs.loading import load
+from molfun.evaluation.uncertainty import Ensemble, add_intervals
+from molfun.runs.loading import calibrate_run, load
 from molfun.runs.predictions import PredictionJob
 from molfun.runs.process import threads_wanted
 from molfun.runs.secrets import guard_streams
@@ -46,8 +47,13 @@ def predict_job(job: PredictionJob) -> int:
 
 
 def _predict(job: PredictionJob) -> pd.DataFrame:
-    rows = pd.read_parquet(job.rows_path)
-    predictor = load(job.path.parents[2], device=str(job.about.get("device", "auto")))
+    rows, about, run = pd.read_parquet(job.rows_path), job.about, job.path.parents[2]
+    home, device = run.parents[1], str(about.get("device", "auto"))
+    first = load(run, device=device)
+    others = [load(name, home=home, device=device) for name in about.get("others", [])]
+    predictor = Ensemble([first, *others]) if others else first
+    coverage = float(about.get("coverage") or 0.0)
+    learned = calibrate_run(run.name, predictor, coverage, home=home) if coverage else None
     last = 0.0
 
     def progress(done: int, total: int) -> None:
@@ -57,6 +63,7 @@ def _predict(job: PredictionJob) -> pd.DataFrame:
             job.note(done=done)
 
     found = predictor.predict(rows, progress=progress)
+    found = add_intervals(found, first.task, learned) if learned else found
     kept = rows.rename(columns={name: f"{name} (of the table)" for name in found.columns if name in rows.columns})
     return pd.concat([kept, found], axis=1)
 

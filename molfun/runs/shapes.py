@@ -121,7 +121,7 @@ LAUNCH: dict[str, Check] = {
 SCHEDULER: dict[str, Check] = {"state": text, "reason": text, "t": moment}
 JOB: dict[str, Check] = {
     "name": text, "kind": plain_name, "device": plain_name, "total": count, "asked": moment, "wild_type": text,
-    "first_number": number, "column": text,
+    "first_number": number, "column": text, "others": items(plain_name), "coverage": number,
 }  # fmt: skip
 JOB_STATE: dict[str, Check] = {"status": plain_name, "cause": text, "done": count}
 PREFLIGHT: dict[str, Check] = {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -13,7 +13,7 @@ from molfun.data.dataset import Dataset
 from molfun.data.exports import to_csv
 from molfun.data.mutations import consensus
 from molfun.data.scan import WILD_TYPE, clean_wild_type, scan_grid, scan_rows
-from molfun.errors import DataError
+from molfun.errors import DataError, MolfunError
 from molfun.runs.new_rows import prepare_rows
 from molfun.runs.predictions import PredictionJob, start_prediction
 from molfun.runs.store import RunFolder
@@ -29,7 +29,38 @@ NUM_BEST = 200
 MANY = 500  # sequences of which the most frequent letters are looked for
 
 
-def draw_table_form(folder: RunFolder) -> None:
+def draw_certainty(folder: RunFolder, dataset: Dataset, runs: Mapping[str, RunFolder]) -> dict[str, Any]:
+    """Draw what tells how sure predictions are: other runs beside this one, and intervals; return what was chosen."""
+    if dataset.task == "per_residue":
+        return {}
+    alike = [name for name, other in runs.items() if name != folder.id and _is_alike(folder, other)]
+    chosen: dict[str, Any] = {}
+    left, right = st.columns(2)
+    with left:
+        chosen["others"] = st.multiselect(
+            "Together with", alike, key=f"predict.{folder.id}.others", format_func=lambda name: runs[name].title,
+            placeholder="No other run", disabled=not alike, persist_state="session",
+            help="Other runs on the same data, such as other seeds: the mean of all, and how far they are apart.",
+        )  # fmt: skip
+    with right:
+        coverage = st.selectbox(
+            "Intervals", [0.0, 0.8, 0.9, 0.95], key=f"predict.{folder.id}.coverage", persist_state="session",
+            format_func=lambda share: f"{share:.0%} of new rows inside" if share else "None",
+            help="Learned from the validation rows; they hold for rows like those of the training data.",
+        )  # fmt: skip
+    if coverage:
+        chosen["coverage"] = coverage
+    return chosen
+
+
+def _is_alike(folder: RunFolder, other: RunFolder) -> bool:
+    try:
+        return bool(folder.spec.data.dataset == other.spec.data.dataset)
+    except MolfunError:
+        return False
+
+
+def draw_table_form(folder: RunFolder, certainty: Mapping[str, Any]) -> None:
     """Draw the choice of a table, and the button that asks for its predictions."""
     file = st.file_uploader(
         "Table of new sequences", type=["csv", "tsv", "txt", "xlsx", "parquet", "fasta", "fa", "faa"],
@@ -48,7 +79,7 @@ def draw_table_form(folder: RunFolder) -> None:
     st.dataframe(rows.head(PREVIEW_ROWS), height=176, hide_index=True, alt="First rows of the table")
     st.caption(text.plural(len(rows), "row"))
     if st.button("Predict", type="primary", icon=":material/play_arrow:", key="predict.table"):
-        _ask(folder, rows, {"name": name, "kind": "table"})
+        _ask(folder, rows, {"name": name, "kind": "table", **certainty})
 
 
 def _table(file: Any, typed: str) -> tuple[pd.DataFrame | None, str]:
@@ -62,7 +93,7 @@ def _table(file: Any, typed: str) -> tuple[pd.DataFrame | None, str]:
     return paste_source(typed).frame, "Pasted table"
 
 
-def draw_scan_form(folder: RunFolder, dataset: Dataset) -> None:
+def draw_scan_form(folder: RunFolder, dataset: Dataset, certainty: Mapping[str, Any]) -> None:
     """Draw the wild type of a mutation scan, and the button that asks for it."""
     if dataset.num_chains > 1 or dataset.task == "per_residue":
         what = "one label a residue" if dataset.task == "per_residue" else f"{dataset.num_chains} chains a row"
@@ -89,7 +120,7 @@ def draw_scan_form(folder: RunFolder, dataset: Dataset) -> None:
         wild_type, column = clean_wild_type(typed), dataset.columns.sequence[0]
         rows = scan_rows(wild_type, first_number=int(number), doubles=_numbers(doubles), column=column)
     about = {"name": f"Scan of {wild_type[:12]}…", "kind": "scan", "wild_type": wild_type, "first_number": int(number),
-             "column": column}  # fmt: skip
+             "column": column, **certainty}  # fmt: skip
     _ask(folder, rows, about)
 
 
@@ -201,7 +232,8 @@ def _scanned(dataset: Dataset, found: pd.DataFrame) -> tuple[str, str]:
 
 
 def _ranking(found: pd.DataFrame, values: str, own: float) -> pd.DataFrame:
-    table = found[["mutation", values]].assign(change=found[values] - own)
+    known = [name for name in ("spread", "low", "high") if name in found.columns]
+    table = found[["mutation", values, *known]].assign(change=found[values] - own)
     return table.sort_values(values, ascending=False, kind="stable", ignore_index=True)
 
 

@@ -78,6 +78,13 @@ def test_the_command_predicts_a_table_and_says_what_it_could_not(start: Start, h
     ]
     assert found["prediction"].notna().tolist() == [True, False, True]
     assert found["problem"].notna().tolist() == [False, True, False]
+    several = ["predict", folder.id, str(table), "-o", str(tmp_path / "several.csv"), "--with", f"{folder.id}/last"]
+    done = RUNNER.invoke(app, several)
+    assert done.exit_code == 0, done.output + repr(done.exception)
+    # Both checkpoints of a run of one epoch are the same, so there is no spread.
+    assert np.allclose(pd.read_csv(tmp_path / "several.csv")["spread"].dropna(), 0)
+    few = RUNNER.invoke(app, ["predict", folder.id, str(table), "-o", str(tmp_path / "z.csv"), "--coverage", "0.9"])
+    assert "Intervals need 20 validation rows for a coverage of 90%, and there are 4" in str(few.exception)
     again = RUNNER.invoke(app, ["predict", folder.id, str(table), "-o", str(output)])
     assert "exists; nothing is written over" in str(again.exception)
     for wrong, message in ((f"{folder.id}/epoch_9", "has no checkpoint epoch_9"), ("nothing", "nothing")):

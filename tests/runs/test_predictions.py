@@ -63,6 +63,18 @@ def test_a_prediction_is_made_beside_the_app(run: RunFolder) -> None:
     assert second.result()["mutation"].iloc[0] == "WT"  # type: ignore[index]
 
 
+def test_intervals_that_cannot_be_promised_are_a_cause(run: RunFolder) -> None:
+    job = start_prediction(run, ROWS, {"name": "x", "kind": "table", "others": [run.id], "coverage": 0.9}, device="cpu")
+    wait(lambda: job.state().status != "running")
+    assert job.state().status == "failed"
+    assert job.state().cause.startswith("Intervals need 20 validation rows for a coverage of 90%, and there are 4")
+    together = start_prediction(run, ROWS, {"name": "x", "kind": "table", "others": [run.id]}, device="cpu")
+    wait(lambda: together.state().status != "running")
+    found = together.result()
+    assert found is not None
+    assert found["spread"].iloc[0] == pytest.approx(0, abs=1e-6)
+
+
 def test_a_killed_prediction_says_so(run: RunFolder, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(predictions, "START_SECONDS", 0.0)
     job = start_prediction(run, scan_rows("MKTAYIAKQR" * 20), {"name": "long", "kind": "table"}, device="cpu")
