@@ -169,6 +169,8 @@ def _check_kind(frame: pd.DataFrame, name: str, chain: pd.Series, letters: str) 
 def _check_duplicates(frame: pd.DataFrame, columns: ColumnSettings, chains: dict[str, pd.Series]) -> list[Problem]:
     """Warn of repeated inputs: a random split puts copies into training and test alike."""
     keys = pd.Series(list(zip(*(chain.str.upper() for chain in chains.values()), strict=True)), index=frame.index)
+    if not keys.duplicated().any():
+        return []
     targets = frame[columns.target].map(lambda cell: repr(cell.tolist() if isinstance(cell, np.ndarray) else cell))
     same_input = keys.duplicated()
     same_row = pd.DataFrame({"key": keys, "target": targets}).duplicated()

@@ -12,7 +12,7 @@ from molfun.data.checks import check_table
 from molfun.data.labels import class_name, is_missing, number
 from molfun.data.leaks import LeakReport, find_leaks
 from molfun.data.problems import Problem
-from molfun.data.recipe import Step, candidates, num_changes
+from molfun.data.recipe import Step, candidates
 from molfun.data.settings import ColumnSettings, SplitSettings
 from molfun.data.split_groups import sequences_of
 from molfun.data.splits import PARTS, assign_splits
@@ -78,11 +78,11 @@ def examine(
     problems = check_table(frame, columns, letters=letters, max_residues=max_residues)
     named = [*columns.sequence, columns.target]
     is_usable = bool(columns.sequence) and all(name in frame.columns for name in named)
-    steps = candidates(frame, columns, letters=letters, max_residues=max_residues) if is_usable else []
+    fixes = candidates(frame, columns, letters=letters, max_residues=max_residues) if is_usable else []
     parts, leaks, error = _divided(frame, columns, split) if is_usable else ({}, None, "")
     return Report(
         rows=len(frame), columns=columns, problems=problems, parts=parts, leaks=leaks, split_error=error,
-        fixes=[(step, num_changes(frame, step)) for step in steps],
+        fixes=fixes,
         lengths=_lengths(frame, columns, max_residues) if is_usable else {},
         target=_target(frame, columns) if is_usable else {},
     )  # fmt: skip

@@ -12,6 +12,7 @@ finds a hundred times faster; a pair whose subsequence is too short cannot be al
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -27,6 +28,7 @@ from molfun.errors import DataError
 
 GAP_OPEN, GAP_EXTEND = 11, 1
 LETTERS = "ARNDCQEGHILKMFPSTVWYBZX*"
+UNKNOWN = re.compile(f"[^{re.escape(LETTERS)}]")
 # One identical residue counts this little, so that the score decides first and it breaks ties.
 TIE = 1 << 14
 LONGEST = 1 << 13
@@ -149,7 +151,7 @@ class Sequences:
 
 
 def _known(sequence: str) -> str:
-    return sequence if not set(sequence) - set(LETTERS) else "".join(c if c in LETTERS else "X" for c in sequence)
+    return UNKNOWN.sub("X", sequence)
 
 
 def _refuse_many(num_pairs: int, advice: str) -> None:

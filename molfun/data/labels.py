@@ -17,6 +17,8 @@ def is_missing(cell: Any) -> bool:
     """Tell whether a cell holds nothing: None, NaN, or blank text."""
     if isinstance(cell, str):
         return not cell.strip()
+    if isinstance(cell, float):
+        return cell != cell  # NaN; tables have millions of these
     if isinstance(cell, list | tuple | np.ndarray):
         return len(cell) == 0
     return cell is None or bool(pd.isna(cell))

@@ -19,7 +19,7 @@ def check_outliers(frame: pd.DataFrame, name: str) -> list[Problem]:
     The robust standard deviation is 1.4826 times the median absolute deviation (Rousseeuw and Croux 1993, J. Am. Stat.
     Assoc. 88:1273); where more than half of the values are equal nothing can be said.
     """
-    values = np.array([np.nan if (value := number(cell)) is None else value for cell in frame[name]], dtype=float)
+    values = _numbers(frame[name])
     known = values[np.isfinite(values)]
     if len(known) < FEWEST:
         return []
@@ -38,3 +38,9 @@ def check_outliers(frame: pd.DataFrame, name: str) -> list[Problem]:
         )
         for i in far if np.isfinite(values[i])
     )  # fmt: skip
+
+
+def _numbers(cells: pd.Series) -> np.ndarray:
+    if pd.api.types.is_numeric_dtype(cells):
+        return np.asarray(cells.to_numpy(dtype=float))
+    return np.array([np.nan if (value := number(cell)) is None else value for cell in cells], dtype=float)

@@ -249,24 +249,34 @@ def apply_recipe(frame: pd.DataFrame, steps: Sequence[Step]) -> tuple[pd.DataFra
     return frame, done
 
 
-def candidates(frame: pd.DataFrame, columns: ColumnSettings, *, letters: str, max_residues: int) -> list[Step]:
-    """Return steps that would change something, in the order in which they are best done."""
+def candidates(
+    frame: pd.DataFrame, columns: ColumnSettings, *, letters: str, max_residues: int
+) -> list[tuple[Step, int]]:
+    """Return steps that would change something, each with how many rows, in the order in which they are best done."""
     sequence, target = columns.sequence, columns.target
     if not sequence or not target or {*sequence, target} - set(frame.columns):
         return []
-    steps: list[Step] = [
-        *(LettersStep(columns=sequence, remove=remove) for remove in ("blanks", "stops", "gaps")),
-        *(NumbersStep(column=target, read=read) for read in ("commas", "units", "bounds")
-          if columns.task == "regression"),
-        DropStep(columns=[*sequence, target], why="missing"),
-        *([DropStep(columns=[target], why="number")] if columns.task == "regression" else []),
-        DropStep(columns=sequence, why="letters", letters=letters),
-        DropStep(columns=sequence, why="longer", longest=max_residues),
-        DropStep(columns=[*sequence, target], why="copies"),
-        *([MergeStep(columns=sequence, target=target)] if columns.task == "regression" else
-          [MergeStep(columns=sequence, target=target, how="drop")] if columns.task == "classification" else []),
+    chains = [frame[name].map(_text).str.upper() for name in sequence]
+    found = set().union(*("".join(chain) for chain in chains))
+    is_number = columns.task == "regression" and not pd.api.types.is_numeric_dtype(frame[target])
+    copies = pd.concat(chains, axis=1).duplicated().any()
+    # Asked of the whole column first: a step that can change nothing is not tried on a million rows.
+    steps: list[tuple[Step, bool]] = [
+        (LettersStep(columns=sequence, remove="blanks"), any(BLANKS.fullmatch(letter) for letter in found)),
+        (LettersStep(columns=sequence, remove="stops"), "*" in found),
+        (LettersStep(columns=sequence, remove="gaps"), any(GAPS.fullmatch(letter) for letter in found)),
+        *((NumbersStep(column=target, read=read), is_number) for read in ("commas", "units", "bounds")),
+        (DropStep(columns=[*sequence, target], why="missing"), True),
+        (DropStep(columns=[target], why="number"), columns.task == "regression"),
+        (DropStep(columns=sequence, why="letters", letters=letters), bool(found - set(letters))),
+        (DropStep(columns=sequence, why="longer", longest=max_residues),
+         any(chain.str.len().max() > max_residues for chain in chains)),
+        (DropStep(columns=[*sequence, target], why="copies"), copies),
+        (MergeStep(columns=sequence, target=target), copies and columns.task == "regression"),
+        (MergeStep(columns=sequence, target=target, how="drop"), copies and columns.task == "classification"),
     ]  # fmt: skip
-    return [step for step in steps if num_changes(frame, step)]
+    counted = [(step, num_changes(frame, step)) for step, is_possible in steps if is_possible]
+    return [(step, count) for step, count in counted if count]
 
 
 def num_changes(frame: pd.DataFrame, step: Step) -> int:

@@ -18,7 +18,7 @@ from molfun.data.checks import Problem, check_table
 from molfun.data.examples import EXAMPLES, about_example, load_example
 from molfun.data.leaks import LeakReport, find_leaks
 from molfun.data.limits import shown_name
-from molfun.data.recipe import Change, Step, apply_recipe, candidates, dump_recipe, num_changes, parse_recipe
+from molfun.data.recipe import Change, Step, apply_recipe, candidates, dump_recipe, parse_recipe
 from molfun.data.settings import ColumnSettings, SplitSettings
 from molfun.data.split_groups import sequences_of
 from molfun.data.splits import assign_splits, guess_split
@@ -195,8 +195,8 @@ def _clean(version: str, recipe: list[dict[str, Any]], _frame: pd.DataFrame) -> 
 def _fixes(
     version: str, columns: Mapping[str, Any], _frame: pd.DataFrame, *, letters: str, max_residues: int
 ) -> list[tuple[dict[str, Any], int]]:
-    steps = candidates(_frame, ColumnSettings.parse(columns), letters=letters, max_residues=max_residues)
-    return [(step.model_dump(mode="json"), num_changes(_frame, step)) for step in steps]
+    found = candidates(_frame, ColumnSettings.parse(columns), letters=letters, max_residues=max_residues)
+    return [(step.model_dump(mode="json"), count) for step, count in found]
 
 
 @st.cache_data(max_entries=16, show_spinner="Dividing the rows")
