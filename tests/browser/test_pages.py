@@ -10,7 +10,7 @@ from playwright.sync_api import Page, expect
 from molfun.data.examples import save_example
 from tests.browser.server import Server
 
-LINKS = ["Home", "Data", "New run", "Live", "Runs", "Compare", "Parameters", "Settings"]
+LINKS = ["Home", "Data", "New run", "Live", "Runs", "Compare", "Predict", "Parameters", "Settings"]
 
 
 @pytest.mark.parametrize(("path", "title"), [("/live?run=unknown", "Live"), ("/runs", "Runs"), ("/", "Molfun")])
