@@ -19,7 +19,11 @@ from molfun.errors import DataError, printable
 from molfun.settings import Settings
 
 NUM_STEPS = 50
-GAPS, STOPS, BLANKS = re.compile(r"[-.~]+"), re.compile(r"\*+\s*$"), re.compile(r"[\s\d]+")
+GAPS, STOPS, BLANKS = (
+    re.compile(r"[-.~]+"),
+    re.compile(r"\*+\s*$"),
+    re.compile(r"[\s\d\u200b\u200c\u200d\u2060\ufeff]+"),
+)
 LETTERS = {"gaps": GAPS, "stops": STOPS, "blanks": BLANKS}
 BOUND = re.compile(r"\s*[<>≤≥~≈]=?\s*(.+)")
 DECIMAL_COMMA = re.compile(r"[-+]?\d+,\d+(?:[eE][-+]?\d+)?")
