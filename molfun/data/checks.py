@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -15,8 +16,8 @@ from molfun.data.guess import looks_like_dna
 from molfun.data.labels import is_missing
 from molfun.data.outliers import check_outliers
 from molfun.data.problems import Problem, capped
+from molfun.data.row_numbers import file_rows
 from molfun.data.settings import ColumnSettings
-from molfun.data.tables import file_rows
 from molfun.data.target_checks import check_target
 from molfun.errors import nearest
 
@@ -62,7 +63,15 @@ def check_table(frame: pd.DataFrame, columns: ColumnSettings, *, letters: str, m
     if columns.task == "regression":
         problems += check_outliers(frame, columns.target)
     problems += _check_duplicates(frame, columns, chains)
-    return sorted(problems, key=lambda problem: problem.severity)
+    return [_in_file(frame, problem) for problem in sorted(problems, key=lambda problem: problem.severity)]
+
+
+def _in_file(frame: pd.DataFrame, problem: Problem) -> Problem:
+    """Return a problem whose sentence begins with the file's name, where the table is one that was read from a file."""
+    shown, (first, *_) = frame.attrs.get("file"), problem.message.split(" ", 1)
+    if not shown or first not in ("Row", "Column"):
+        return problem
+    return replace(problem, message=f"{shown}, {first.lower()}{problem.message[len(first) :]}")
 
 
 def _chain(column: pd.Series) -> pd.Series:
@@ -111,15 +120,16 @@ def _check_empty(frame: pd.DataFrame, name: str, chain: pd.Series) -> list[Probl
 
 
 def _check_letters(frame: pd.DataFrame, name: str, chain: pd.Series, letters: str) -> list[Problem]:
-    unknown = re.compile(f"[^{re.escape(letters)}]")
+    # Not by upper-case text: that of "ß" are two letters, and known ones.
+    unknown = re.compile(f"[^{re.escape(letters + letters.lower())}]")
     rows = file_rows(frame)
-    found = ((row, text, unknown.search(text)) for row, text in zip(rows, chain.str.upper(), strict=True))
+    found = ((row, text, unknown.search(text)) for row, text in zip(rows, chain, strict=True))
     return capped(_letter_problem(int(row), name, text, match.start()) for row, text, match in found if match)
 
 
 def _letter_problem(row: int, name: str, text: str, place: int) -> Problem:
     letter = text[place]
-    advice = (ADVICE | RARE).get(letter, "no residue; correct it or remove the row")
+    advice = (ADVICE | RARE).get(letter.upper(), "no residue; correct it or remove the row")
     message = f"Row {row}, column {name!r}: letter {letter!r} at position {place + 1} is {advice}."
     return Problem("error", message, row, name, letter)
 

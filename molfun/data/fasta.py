@@ -5,21 +5,26 @@ from __future__ import annotations
 import io
 import re
 
-import numpy as np
 import pandas as pd
 from biotite.file import InvalidFileError
 from biotite.sequence.io.fasta import FastaFile
 
 from molfun.data import limits
 from molfun.data.labels import class_name
+from molfun.data.row_numbers import file_rows
 from molfun.errors import DataError, printable
 
 MAX_HEADER_CHARACTERS = 10_000
 # Possessive (++) and anchored, so that the time follows the length of a header, not its square.
 KEY = re.compile(r"(?<!\w)(\w++)=")
 END = re.compile(r"[\];|]|(?<!\s)\s++(?:\[?\w++=|$)")
-NUMBER = re.compile(r"[-+]?(?:\d++\.?+\d*+|\.\d++)(?:[eE][-+]?\d++)?")
-BREAKS = re.compile(r"[\s|;,]")
+# The last word of a header: a bound is a value for `checks` to judge; a comma before digits is a decimal sign, or a
+# separator where no other stands before.
+TRAILING = re.compile(
+    r"(?:[\s|;]((?:[<>≤≥~≈]=?\s*+)?[-+−]?(?:\d++(?:\.\d*+|,\d++)?|[.,]\d++)(?:[eE][-+−]?\d++)?%?)"
+    r"|,([-+−]?(?:\d++\.?+\d*+|\.\d++)(?:[eE][-+−]?\d++)?))\Z"
+)
+COMMENTS = (";", "#")
 
 
 def read_fasta(text: str, shown: str) -> pd.DataFrame:
@@ -36,11 +41,8 @@ def read_fasta(text: str, shown: str) -> pd.DataFrame:
     Raises:
         DataError: There is no record, text stands before the first `>`, or there are too many records or fields.
     """
+    _refuse_start(text, shown)
     records = _records(text)
-    if not records or not text.lstrip().startswith(">"):
-        raise DataError(
-            f"{shown} holds no FASTA record; expected lines that start with '>', each followed by a sequence."
-        )
     for number, (header, _) in enumerate(records, start=1):
         if len(header) > MAX_HEADER_CHARACTERS:
             raise DataError(
@@ -50,6 +52,7 @@ def read_fasta(text: str, shown: str) -> pd.DataFrame:
     rows = [_row(header, sequence) for header, sequence in records]
     if not any(len(row) > 2 for row in rows):
         rows = [row | _trailing(header) for row, (header, _) in zip(rows, records, strict=True)]
+    rows = _one_spelling(rows)
     names = list(dict.fromkeys(name for row in rows for name in row))
     limits.refuse_size(shown, len(rows), len(names))
     frame = pd.DataFrame({name: pd.Series([row.get(name) for row in rows], dtype=object) for name in names})
@@ -66,8 +69,23 @@ def _records(text: str) -> list[tuple[str, str]]:
         return []
 
 
+def _refuse_start(text: str, shown: str) -> None:
+    """Refuse text whose first line that is neither blank nor a comment does not start a record."""
+    lines = enumerate(io.StringIO(text, newline=None), start=1)
+    row, line = next(
+        ((i, line.strip()) for i, line in lines if line.strip() and line.strip()[0] not in COMMENTS), (0, "")
+    )
+    if line.startswith(">"):
+        return
+    found = f": row {row} is {printable(line, 60)!r}" if line else ""
+    raise DataError(
+        f"{shown} holds no FASTA record at its start{found}; expected lines that start with '>', each followed by a "
+        "sequence: add the missing '>' line, or name the file .csv if it is a table."
+    )
+
+
 def _row(header: str, sequence: str) -> dict[str, str]:
-    fields = {key: value for key, value in _fields(header).items() if key not in ("id", "sequence")}
+    fields = {key: value for key, value in _fields(header).items() if key.lower() not in ("id", "sequence")}
     return {"id": (header.split() or [""])[0], "sequence": "".join(sequence.split())} | fields
 
 
@@ -81,10 +99,18 @@ def _fields(header: str) -> dict[str, str]:
     return fields
 
 
+def _one_spelling(rows: list[dict[str, str]]) -> list[dict[str, str]]:
+    """Return records whose keys that differ in capitals only are written as the first of them."""
+    spelling: dict[str, str] = {}
+    for row in rows:
+        for name in row:
+            spelling.setdefault(name.lower(), name)
+    return [{spelling[name.lower()]: cell for name, cell in row.items()} for row in rows]
+
+
 def _trailing(header: str) -> dict[str, str]:
-    last = header.rstrip()
-    number = BREAKS.split(last)[-1]
-    return {"value": number} if number != last and NUMBER.fullmatch(number) else {}
+    found = TRAILING.search(header.rstrip())
+    return {"value": found[1] or found[2]} if found else {}
 
 
 def join_values(records: pd.DataFrame, values: pd.DataFrame, shown: str, shown_values: str) -> pd.DataFrame:
@@ -103,7 +129,7 @@ def join_values(records: pd.DataFrame, values: pd.DataFrame, shown: str, shown_v
     ids = values[key].map(class_name)
     if ids.duplicated().any():
         index = int(ids.duplicated().to_numpy().argmax())
-        row = _row_numbers(values)[index]
+        row = file_rows(values)[index]
         raise DataError(
             f"{shown_values}, row {row}: the id {printable(ids[index], 80)!r} stands twice; expected one row an id."
         )
@@ -118,9 +144,3 @@ def join_values(records: pd.DataFrame, values: pd.DataFrame, shown: str, shown_v
     joined = kept.join(added, on="id")
     joined.attrs = {"first_row": 1}
     return joined
-
-
-def _row_numbers(values: pd.DataFrame) -> np.ndarray:
-    """Return the row of the file of every row of the values."""
-    first = int(values.attrs.get("first_row", 2))
-    return np.asarray(values.attrs.get("file_rows", range(first, first + len(values))))

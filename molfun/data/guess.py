@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from molfun.data.labels import number, residue_labels
+from molfun.data.notations import is_date, is_nearly_number
 from molfun.data.settings import ColumnSettings, Task
 
 PROTEIN = re.compile(r"[ACDEFGHIKLMNPQRSTVWYX*]{5,}|[acdefghiklmnpqrstvwyx*]{20,}")
@@ -19,10 +20,11 @@ TARGET_NAMES = (
     "affinity", "kd", "activity", "expression", "measurement", "dms_score",
 )  # fmt: skip
 NO_TARGET = re.compile(
-    r"^(split|set|part|fold|id|ids|row|index|idx|name|entry|gene|accession|uniprot|pdb|mutant|mutation|variant|dist|dy|chain"
+    r"^unnamed|^(split|set|part|fold|id|ids|row|index|idx|name|entry|gene|accession|uniprot|pdb|mutant|mutation|variant|dist|dy|chain"
     r"|subgroup|group|family|cluster|counts?|n)$|std|stderr|error|sigma|_ct$|_id$|^column_\d+$",
     re.IGNORECASE,
 )
+UNIT_BEHIND = re.compile(r"(?<=\S)\s*(?:\([^()]*\)|\[[^\[\]]*\])$")
 SAMPLE_ROWS = 200
 MAX_CLASSES = 50
 
@@ -41,7 +43,7 @@ def guess_columns(frame: pd.DataFrame) -> ColumnSettings:
     sequences = _sequences(frame, [name for name in proteins if name != labels])
     # Cells too odd to look like protein are for `checks` to judge, where the column's name says what they should be.
     sequences = (
-        sequences or [name for name in frame.columns if name.lower() in SEQUENCE_NAMES and is_text(frame[name])][:1]
+        sequences or [name for name in frame.columns if _plain(name) in SEQUENCE_NAMES and is_text(frame[name])][:1]
     )
     labels = labels or _label_column(frame, sequences, within=[n for n in frame.columns if n not in proteins])
     if labels and sequences:
@@ -86,7 +88,7 @@ def _sequences(frame: pd.DataFrame, proteins: list[str]) -> list[str]:
         if all(found) and found[0] != found[1]:
             return found
     for wanted in SEQUENCE_NAMES:
-        if named := [name for name in proteins if name.lower() == wanted]:
+        if named := [name for name in proteins if _plain(name) == wanted]:
             return named[:1]
     # A wild type repeated on every row says nothing; the column with most distinct cells is the measured protein.
     return sorted(proteins, key=lambda name: -frame[name].nunique())[:1]
@@ -106,7 +108,8 @@ def _labels_residues(labels: pd.Series, sequences: pd.Series) -> bool:
         return False
     cells = zip(labels[:SAMPLE_ROWS], sequences[:SAMPLE_ROWS], strict=True)
     rows = [(found, b) for a, b in cells if (found := residue_labels(a)) is not None and isinstance(b, str)]
-    if not rows or any(len(a) != len(b.strip()) for a, b in rows):
+    # A few that do not fit are mistakes, which `checks` names.
+    if not rows or sum(len(a) == len(b.strip()) for a, b in rows) < 0.8 * len(rows):
         return False
     # Secondary structure (H, E, C) reads as protein too: labels use far fewer letters than a sequence.
     letters = {letter for a, _ in rows for letter in a}
@@ -115,14 +118,19 @@ def _labels_residues(labels: pd.Series, sequences: pd.Series) -> bool:
 
 
 def _target(frame: pd.DataFrame, sequences: list[str]) -> tuple[str, Task]:
-    tasks = {name: _task(frame[name]) for name in frame.columns if name not in sequences and not NO_TARGET.search(name)}
+    tasks = {
+        name: _task(frame[name])
+        for name in frame.columns
+        if name not in sequences and not NO_TARGET.search(_plain(name))
+    }
     known = {name: task for name, task in tasks.items() if task is not None}
     for wanted in TARGET_NAMES:
         for name, task in known.items():
-            if name.lower() == wanted:
+            if _plain(name) == wanted:
                 return name, task
-    if named := [n for n in frame.columns if n.lower() in TARGET_NAMES and n not in sequences]:
-        return named[0], "classification" if is_text(frame[named[0]]) else "regression"
+    if named := [n for n in frame.columns if _plain(n) in TARGET_NAMES and n not in sequences]:
+        is_class = is_text(frame[named[0]]) and not _are_spoilt(frame[named[0]], with_dates=True)
+        return named[0], "classification" if is_class else "regression"
     for task in ("regression", "classification"):
         if names := [name for name, found in known.items() if found == task]:
             return names[-1], task
@@ -144,4 +152,22 @@ def _task(column: pd.Series) -> Task | None:
     if numbers.notna().mean() >= 0.7:
         # Mostly numbers: the few cells that are text are mistakes, which `checks` names.
         return "regression"
+    if _are_spoilt(column, with_dates=numbers.notna().mean() >= 0.2) and (distinct > 10 or distinct > len(cells) / 2):
+        return "regression"
     return "classification" if 2 <= distinct <= min(MAX_CLASSES, max(2, len(cells) // 3)) else None
+
+
+def _are_spoilt(column: pd.Series, *, with_dates: bool) -> bool:
+    """Tell whether most text cells are numbers, or were before something was written into them."""
+    text = _sample(column)
+    found = [number(cell) is not None or is_nearly_number(cell) or (with_dates and is_date(cell)) for cell in text]
+    return len(found) > 0 and sum(found) >= 0.7 * len(found)
+
+
+def _plain(name: str) -> str:
+    """Return a column's name in lower case and without the unit behind it.
+
+    >>> _plain("Tm (°C)"), _plain("Kd [nM]")
+    ('tm', 'kd')
+    """
+    return UNIT_BEHIND.sub("", name).strip().lower()

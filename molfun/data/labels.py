@@ -11,6 +11,7 @@ import pandas as pd
 
 NO_LABEL = -1
 UNKNOWN = "?"
+NO_ENTRY = ("", "None", "nan", "NaN", "NA", "null", "<NA>")
 
 
 def is_missing(cell: Any) -> bool:
@@ -28,6 +29,8 @@ def number(cell: Any) -> float | None:
     """Return a cell as a float, None where it is text; missing cells are NaN."""
     if is_missing(cell):
         return math.nan
+    if isinstance(cell, str) and "_" in cell:  # Python's own "1_000"
+        return None
     try:
         return float(cell)
     except (TypeError, ValueError):
@@ -56,10 +59,12 @@ def residue_labels(cell: Any) -> list[str] | None:
     if not isinstance(cell, str):
         return None
     text = cell.strip().removeprefix("[").removesuffix("]").strip()
+    # A list of Python, R or pandas that was written as text: None among its entries is no class.
+    nothing = NO_ENTRY if text != cell.strip() else ("",)
     for separator in (",", ";", None):
-        parts = text.split(separator)
+        parts = [part.strip().strip("'\"") for part in text.split(separator)]
         if len(parts) > 1:
-            return [part.strip().strip("'\"") or UNKNOWN for part in parts]
+            return [UNKNOWN if part in nothing else part for part in parts]
     return list(text)
 
 

@@ -59,22 +59,31 @@ def refuse_size(shown: str, num_rows: int, num_columns: int) -> None:
         )
 
 
-def refuse_names(names: Iterable[str], shown: str) -> None:
+def refuse_names(names: Iterable[str], shown: str, row: int | None = None) -> None:
     """Refuse column names that stand twice or are no names.
+
+    Args:
+        names: In the order of the file.
+        shown: File name for messages.
+        row: Row of the header, None where the file has no such row.
 
     Raises:
         DataError: The sentence names the column.
     """
-    seen: set[str] = set()
+    seen: dict[str, int] = {}
+    place = shown if row is None else f"{shown}, row {row}"
     for number, name in enumerate(names, start=1):
         if len(name) > MAX_NAME_CHARACTERS:
             raise DataError(
-                f"{shown}, column {number}: the column name has {len(name):,} characters, the limit is "
+                f"{place}, column {number}: the column name has {len(name):,} characters, the limit is "
                 f"{MAX_NAME_CHARACTERS}; add a header row with short names."
             )
         if name in seen:
-            raise DataError(f"{shown} has more than one column named {name!r}; give each column its own name.")
-        seen.add(name)
+            raise DataError(
+                f"{place}, column {number}: expected a name of its own, found more than one column named {name!r} "
+                f"(also column {seen[name]}); give each column its own name."
+            )
+        seen[name] = number
 
 
 def refuse_long_cells(frame: pd.DataFrame, shown: str, rows: Iterable[int]) -> None:

@@ -7,7 +7,7 @@ import pandas as pd
 
 from molfun.data.labels import number
 from molfun.data.problems import Problem, capped
-from molfun.data.tables import file_rows
+from molfun.data.row_numbers import file_rows
 
 FEWEST = 20
 FAR = 10.0  # robust standard deviations; the tails of measured scores reach six to eight

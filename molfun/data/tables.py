@@ -1,7 +1,8 @@
 """Reads table files (CSV, TSV, Excel, Parquet) into DataFrames and refuses what cannot be read, naming file and row.
 
-Text is read by `text_tables`, Excel by `workbooks`, Parquet by `parquet`, FASTA by `fasta`; `limits` says how large a
-table may be. Columns are guessed by `guess`; what the rows mean is judged by `checks`.
+What a file is, is told by `contents`. Text is read by `text_tables`, Excel by `workbooks`, Parquet by `parquet`, FASTA
+by `fasta`; `headers` takes the column names off, `notations` reads the numbers, `limits` says how large a table may be.
+Columns are guessed by `guess`; what the rows mean is judged by `checks`.
 """
 
 from __future__ import annotations
@@ -13,10 +14,15 @@ import numpy as np
 import pandas as pd
 
 from molfun.data import limits
+from molfun.data.contents import true_kind
+from molfun.data.decoding import ADVICE, decode
 from molfun.data.fasta import join_values, read_fasta
 from molfun.data.guess import guess_columns
+from molfun.data.headers import FIRST_ROWS, header_place, with_header
+from molfun.data.notations import typed
 from molfun.data.parquet import read_parquet
-from molfun.data.text_tables import ADVICE, decode, read_text, with_header
+from molfun.data.row_numbers import file_rows
+from molfun.data.text_tables import read_text
 from molfun.data.workbooks import read_first_sheet
 from molfun.errors import DataError, printable
 
@@ -39,7 +45,6 @@ NOT_READ = {
 )
 # An Excel file may unpack to this many times the size that a table may have.
 UNPACKED = 2
-MISSING_NUMBERS = {"", "na", "nan", "n/a", "#n/a", "null", "none"}
 
 
 def read_table(path: Path, *, name: str = "", values: Path | None = None, values_name: str = "") -> pd.DataFrame:
@@ -53,7 +58,8 @@ def read_table(path: Path, *, name: str = "", values: Path | None = None, values
 
     Returns:
         Rows with index 0..n-1. `attrs["first_row"]` is the row number in the file of row 0 (the header is row 1);
-        `attrs["file_rows"]` lists all row numbers where blank rows were left out.
+        `attrs["file_rows"]` lists all row numbers where rows were left out: blank ones, comments, titles above the
+        header and rows of units below it. `attrs["file"]` is the name shown.
 
     Raises:
         DataError: The file is missing, empty, too large, holds only a header, or cannot be read.
@@ -77,15 +83,8 @@ def read_table(path: Path, *, name: str = "", values: Path | None = None, values
     limits.refuse_size(shown, *frame.shape)
     limits.refuse_names(frame.columns, shown)
     limits.refuse_long_cells(frame, shown, file_rows(frame))
-    return _typed(frame)
-
-
-def file_rows(frame: pd.DataFrame) -> np.ndarray:
-    """Return the file's row number of every row of a table that `read_table` read, int64 [rows]."""
-    known = frame.attrs.get("file_rows")
-    if known is not None and len(known) == len(frame):
-        return np.asarray(known, dtype=np.int64)
-    return np.arange(len(frame), dtype=np.int64) + int(frame.attrs.get("first_row", 1))
+    frame.attrs["file"] = shown
+    return typed(frame, shown, frame.attrs.pop("separator", ""))
 
 
 def check_file(path: Path, shown: str) -> None:
@@ -112,9 +111,13 @@ def check_file(path: Path, shown: str) -> None:
 
 
 def _kind(path: Path, shown: str) -> str:
+    """Return how a file is read: as its first bytes say, else as its name says."""
     suffix = Path(shown).suffix.lower()
     if suffix in FORMATS:
-        return FORMATS[suffix]
+        return true_kind(path, shown, FORMATS[suffix])
+    # Instruments and web sites write text and web pages under the name of Excel's old format.
+    if suffix == ".xls" and (kind := true_kind(path, shown, "")):
+        return kind
     if suffix in NOT_READ:
         raise DataError(f"{shown} {NOT_READ[suffix]}.")
     with path.open("rb") as file:
@@ -125,33 +128,9 @@ def _kind(path: Path, shown: str) -> str:
 
 
 def _read_excel(path: Path, shown: str) -> pd.DataFrame:
-    return with_header(read_first_sheet(path, shown, max_unpacked_bytes=UNPACKED * MAX_TABLE_BYTES), shown)
-
-
-def _typed(frame: pd.DataFrame) -> pd.DataFrame:
-    """Turn text columns whose every filled cell is a number into numbers; blank cells of others become missing.
-
-    Done by hand: pandas takes the classes "NA" and "None", and the peptide "NA", for missing values.
-    """
-    attrs = frame.attrs
-    columns = {name: _typed_column(frame[name]) for name in frame.columns}
-    frame = pd.DataFrame(columns)
-    frame.attrs = attrs
-    return frame
-
-
-def _typed_column(column: pd.Series) -> pd.Series:
-    if (
-        pd.api.types.is_numeric_dtype(column)
-        or not column.map(lambda cell: isinstance(cell, str) or cell is None).all()
-    ):
-        return column
-    text = column.fillna("").str.strip()
-    blank = text.str.lower().isin(MISSING_NUMBERS)
-    numbers = pd.to_numeric(text.where(~blank), errors="coerce")
-    if not blank.all() and numbers[~blank].notna().all():
-        return numbers
-    return text.where(text != "", None).astype(object)
+    cells = read_first_sheet(path, shown, max_unpacked_bytes=UNPACKED * MAX_TABLE_BYTES)
+    place = header_place(cells.iloc[:FIRST_ROWS].to_numpy().tolist())
+    return with_header(cells.iloc[place:], shown, np.arange(place, len(cells)) + 1)
 
 
 _READERS = {"text": read_text, "excel": _read_excel, "parquet": read_parquet}

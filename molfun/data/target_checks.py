@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from typing import Any
 
@@ -10,9 +9,11 @@ import numpy as np
 import pandas as pd
 
 from molfun.data.labels import UNKNOWN, class_name, is_missing, number, residue_class_names, residue_labels
+from molfun.data.notations import SHEET_ERROR, is_date, remedy
 from molfun.data.problems import Problem, capped
+from molfun.data.row_numbers import file_rows
 from molfun.data.settings import ColumnSettings
-from molfun.data.tables import file_rows
+from molfun.errors import printable
 
 FEW_ROWS = 5
 
@@ -49,24 +50,21 @@ def _check_numbers(frame: pd.DataFrame, name: str) -> list[Problem]:
 
 
 def _number_problem(row: int, name: str, cell: Any) -> Problem:
-    advice = "correct or remove the row"
-    if re.fullmatch(r"\s*[-+]?\d+,\d+\s*", str(cell)):
-        advice = "write a decimal point instead of the comma"
-    elif re.fullmatch(r"\s*[<>~]=?\s*[-+.\d]+.*", str(cell)):
-        advice = "a bound is no number; replace it or remove the row"
+    advice = remedy(cell) or "correct or remove the row"
     message = f"Row {row}, column {name!r}: expected a finite number, found {cell!r}; {advice}."
     return Problem("error", message, row, name, str(cell))
 
 
 def _check_classes(frame: pd.DataFrame, name: str) -> list[Problem]:
     counts = Counter(class_name(cell) for cell in frame[name] if not is_missing(cell))
-    problems = _check_single_class(name, list(counts))
+    problems = _check_single_class(name, list(counts)) + _check_spoilt(frame, name)
     if len(counts) > max(20, len(frame) // 2):
         message = (
             f"Column {name!r} has {len(counts)} classes in {len(frame)} rows; is it a number? Then choose regression."
         )
         problems.append(Problem("warning", message, column=name))
         return problems
+    problems += _check_spellings(name, counts)
     small = [(label, count) for label, count in sorted(counts.items()) if count < FEW_ROWS]
     return problems + capped(
         Problem(
@@ -76,6 +74,40 @@ def _check_classes(frame: pd.DataFrame, name: str) -> list[Problem]:
             value=label,
         )
         for label, count in small
+    )
+
+
+def _check_spoilt(frame: pd.DataFrame, name: str) -> list[Problem]:
+    """Find cells that a spreadsheet put in the place of a class: a date among names, a failed formula."""
+    rows = [(int(row), cell) for row, cell in zip(file_rows(frame), frame[name], strict=True) if isinstance(cell, str)]
+    dates = [item for item in rows if is_date(item[1])]
+    failed = [item for item in rows if SHEET_ERROR.fullmatch(item[1].strip())]
+    # A column of dates only is somebody's choice.
+    return capped(
+        Problem(
+            "error",
+            f"Row {row}, column {name!r}: expected a class, found {printable(cell, 40)!r}; {remedy(cell)}.",
+            row, name, cell,
+        )
+        for row, cell in sorted((dates if len(dates) < len(rows) else []) + failed)
+    )  # fmt: skip
+
+
+def _check_spellings(name: str, counts: Counter[str]) -> list[Problem]:
+    """Warn of classes that are one word in several spellings."""
+    alike: dict[str, list[str]] = {}
+    for label in sorted(counts):
+        alike.setdefault(" ".join(label.split()).casefold(), []).append(label)
+    return capped(
+        Problem(
+            "warning",
+            f"Classes {' and '.join(map(repr, labels))} of column {name!r} differ in capitals or blanks only; write "
+            "them alike if they are one class.",
+            column=name,
+            value=labels[1],
+        )
+        for labels in alike.values()
+        if len(labels) > 1
     )
 
 
@@ -93,7 +125,8 @@ def _check_residue_labels(frame: pd.DataFrame, columns: ColumnSettings) -> list[
     problems = capped(
         Problem(
             "error",
-            f"Row {row}, column {name!r}: expected one label for each of the {length} residues, found {len(labels)}.",
+            f"Row {row}, column {name!r}: expected one label for each of the {length} residues, found {len(labels)}; "
+            "correct the labels or remove the row.",
             row,
             name,
             str(len(labels)),

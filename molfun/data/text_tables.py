@@ -5,57 +5,46 @@ from __future__ import annotations
 import csv
 import io
 import re
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from itertools import islice, pairwise
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from molfun.data import limits
+from molfun.data.contents import refuse_no_table
+from molfun.data.decoding import ADVICE, decode
 from molfun.data.fasta import read_fasta
-from molfun.errors import DataError
+from molfun.data.headers import FIRST_ROWS, header_place, looks_like_data, with_header
+from molfun.errors import DataError, printable
 
-ADVICE = "expected CSV, TSV, Excel (.xlsx), Parquet or FASTA"
-SEPARATORS = ",\t;|"
+# In order of what is meant where several fit: a comma may be a decimal sign, a blank may stand in any cell.
+SEPARATORS = "\t;|, "
 MAX_HEADER_CHARACTERS = 1_000_000
-# What is saved under a table's name by mistake: the page around a download, an answer of a server.
-NO_TABLES = {
-    "<!doctype": "a web page",
-    "<html": "a web page",
-    "<?xml": "XML",
-    "[{": "JSON",
-    "{\n": "JSON",
-    '{"': "JSON",
-}
+CHUNK_ROWS = 50_000
+SHOWN_CHARACTERS = 40
+# What Excel reads, and writes, in the first line of a CSV file.
+TOLD = re.compile(r'"?sep=(.)"?[;,\t]*', re.IGNORECASE)
+# Cells are judged by `limits`, with their row and column; csv itself would stop at 131,072 characters without a word.
+csv.field_size_limit(128 * 1024**2)
 
 
-def decode(path: Path, shown: str) -> str:
-    """Return a file's text, read as UTF-8 (with or without mark), UTF-16 with a mark, or Latin-1.
+class Start(NamedTuple):
+    """What stands above a table's first row: where that row begins, how many lines there were, and what they told."""
 
-    Raises:
-        DataError: It cannot be opened or is no text.
-    """
-    try:
-        raw = path.read_bytes()
-    except OSError as error:
-        raise DataError(f"{shown} cannot be opened: {error.strerror}.") from None
-    text = _decoded(raw)
-    if "\x00" in text:
-        row = text.count("\n", 0, text.index("\x00")) + 1
-        raise DataError(f"{shown} is no text file: row {row} holds a NUL character; {ADVICE}, as UTF-8.")
-    return text
-
-
-def _decoded(raw: bytes) -> str:
-    if raw[:2] in (b"\xff\xfe", b"\xfe\xff"):
-        return raw.decode("utf-16", errors="replace")
-    try:
-        return raw.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        return raw.decode("latin-1")
+    place: int
+    num_lines: int
+    separator: str
+    comment: str
 
 
 def read_text(path: Path, shown: str) -> pd.DataFrame:
     """Return the rows of a file of text; of FASTA records as well, which need no ending of their own.
+
+    `attrs["separator"]` is what parts its cells.
 
     Raises:
         DataError: It is no table, too large, or has a row with more fields than the header.
@@ -65,70 +54,130 @@ def read_text(path: Path, shown: str) -> pd.DataFrame:
         return read_fasta(text, shown)
     if not text.strip():
         raise DataError(f"{shown} holds only blank lines; expected a table with a header and rows.")
-    for start, kind in NO_TABLES.items():
-        if text.lstrip()[:20].lower().startswith(start):
-            raise DataError(f"{shown} holds {kind}, not a table; {ADVICE}.")
-    table = text.lstrip("\n")
-    num_skipped = len(text) - len(table)
-    separator = _separator(table, shown)
-    options = {"header": None, "dtype": str, "keep_default_na": False, "skip_blank_lines": False}
-    try:
-        # Without a header pandas takes the number of fields from row 1, so that a longer row is an error, not an index.
-        cells = pd.read_csv(io.StringIO(table), sep=separator, **options)
-    except (csv.Error, pd.errors.ParserError, pd.errors.EmptyDataError, ValueError, OverflowError) as error:
-        raise DataError(_parser_sentence(str(error), shown, num_skipped)) from None
-    return with_header(cells, shown, num_skipped)
+    refuse_no_table(text, shown)
+    start = _start(text)
+    table = text[start.place :]
+    if table.startswith(">"):
+        return read_fasta(table, shown)
+    if not table:
+        raise DataError(f"{shown} holds only comments; expected a table with a header and rows.")
+    separator = start.separator or _separator(table, shown)
+    if separator == " ":
+        table = table.replace("\t", " ")
+    cells, numbers = _cells(table, separator, start, shown)
+    frame = with_header(cells, shown, numbers)
+    frame.attrs["separator"] = separator
+    return frame
 
 
-def _separator(text: str, shown: str) -> str:
-    """Return the separator that splits the first line into most fields; quoted separators do not count.
+def _start(text: str) -> Start:
+    """Skip blank lines, comments, and the line in which Excel tells the separator."""
+    place = num_lines = 0
+    separator = comment = ""
+    while place < len(text):
+        end = text.find("\n", place)
+        end = len(text) if end < 0 else end
+        line = text[place : min(end, place + limits.MAX_CELL_CHARACTERS)]
+        told = TOLD.fullmatch(line) if not separator else None
+        if line.strip() and not told and not line.lstrip(' "').startswith("#"):
+            break
+        separator = told[1] if told else separator
+        comment = line.strip()
+        place, num_lines = end + 1, num_lines + 1
+    return Start(min(place, len(text)), num_lines, separator, comment if comment.startswith("#") else "")
+
+
+def _separator(table: str, shown: str) -> str:
+    """Return the separator that parts most of the first rows into equally many fields; quoted ones do not count.
 
     Raises:
         DataError: The first line is no header, or there are too many rows or columns; said before they are cells.
     """
-    header = text[: MAX_HEADER_CHARACTERS + 1].split("\n", 1)[0]
+    header = table[: MAX_HEADER_CHARACTERS + 1].split("\n", 1)[0]
     if len(header) > MAX_HEADER_CHARACTERS:
         raise DataError(f"{shown} has more than {MAX_HEADER_CHARACTERS:,} characters in its first line; {ADVICE}.")
-    counts = {sep: _num_fields(header, sep) for sep in SEPARATORS}
-    separator = max(counts, key=lambda sep: counts[sep])
-    limits.refuse_size(shown, text.count("\n") - text.endswith("\n"), counts[separator])
-    return separator
+    scores = {separator: _fit(_first_rows(table, separator), separator) for separator in SEPARATORS}
+    separator = max(scores, key=lambda one: scores[one])
+    return separator if scores[separator][0] else ","
 
 
-def _num_fields(line: str, separator: str) -> int:
+def _fit(rows: Sequence[Sequence[str]], separator: str) -> tuple[int, bool, int]:
+    """Return how many rows have the most frequent number of fields, and that number; 0 where nothing is parted."""
+    counts = Counter(len(row) for row in rows if any(row))
+    several = [(count, number) for number, count in counts.items() if number > 1]
+    num_rows, num_fields = max(several, default=(0, 0))
+    if separator == " " and num_rows < counts.total():
+        return 0, False, 0
+    return num_rows, separator != " ", num_fields
+
+
+def _first_rows(table: str, separator: str) -> list[list[str]]:
+    text = table[:MAX_HEADER_CHARACTERS]
+    rows = []
     try:
-        return len(next(csv.reader([line], delimiter=separator), []))
+        for row in islice(_reader(text.replace("\t", " ") if separator == " " else text, separator), FIRST_ROWS):
+            rows.append(row[:-1] if separator == " " and row and not row[-1] else row)
     except csv.Error:
-        return line.count(separator) + 1
+        pass
+    return rows
 
 
-def _parser_sentence(message: str, shown: str, num_skipped: int) -> str:
-    if found := re.search(r"Expected (\d+) fields in line (\d+), saw (\d+)", message):
-        expected, row, came = found.groups()
-        place = f"{shown}, row {int(row) + num_skipped}"
-        return f"{place}: expected {expected} fields, found {came}; quote a field that contains the separator."
-    if unclosed := re.search(r"EOF inside string starting at row (\d+)", message):
-        number = int(unclosed[1]) + 1 + num_skipped
-        return f"{shown}, row {number}: a quotation mark is opened and never closed; close or remove it."
-    return f"{shown} cannot be read as a table; {ADVICE} with one row a line."
+def _reader(text: str, separator: str, *, is_strict: bool = False) -> Iterator[list[str]]:
+    return csv.reader(io.StringIO(text), delimiter=separator, skipinitialspace=separator != "\t", strict=is_strict)
 
 
-def with_header(cells: pd.DataFrame, shown: str, num_skipped: int = 0) -> pd.DataFrame:
-    """Take row 0, which stands behind `num_skipped` rows of the file, as column names; leave out blank rows."""
-    cells = cells.fillna("")
-    header = [limits.column_name(cell, i) for i, cell in enumerate(cells.iloc[0], start=1)]
-    for number, cell in enumerate(header, start=1):
-        if re.fullmatch(r"[ACDEFGHIKLMNPQRSTVWYX]{20,}", cell):
+def _cells(table: str, separator: str, start: Start, shown: str) -> tuple[pd.DataFrame, np.ndarray]:
+    """Return all cells from the header on, and the row of the file of every row."""
+    rows = _first_rows(table, separator)
+    num_above = header_place(rows)
+    header = rows[num_above] if rows else []
+    row = start.num_lines + num_above
+    named = _named_by_comment(start.comment, header, separator)
+    if named:
+        header, row = named, row - 1
+    limits.refuse_size(shown, table.count("\n") - table.endswith("\n"), len(header))
+    reader = islice(_reader(table, separator, is_strict=True), num_above + (not named), None)
+    chunks = [pd.DataFrame([header], dtype=str)]
+    body = _even(reader, len(header), separator, row + 1, shown)
+    while chunk := list(islice(body, CHUNK_ROWS)):
+        chunks.append(pd.DataFrame(chunk, dtype=str))
+    cells = pd.concat(chunks, ignore_index=True)
+    return cells, np.arange(len(cells)) + row + 1
+
+
+def _named_by_comment(comment: str, first: Sequence[str], separator: str) -> list[str]:
+    """Return the column names where they stand in the last comment, as in "#seq<tab>score"."""
+    names = next(iter(_first_rows(comment.lstrip("# "), separator)), [])
+    return names if len(names) == len(first) > 1 and looks_like_data(first) and not looks_like_data(names) else []
+
+
+def _even(reader: Iterator[list[str]], width: int, separator: str, row: int, shown: str) -> Iterator[list[str]]:
+    """Yield rows of one width: short ones filled up, separators at the end of long ones left out.
+
+    Raises:
+        DataError: A row has more filled fields than the header, or a quotation mark is never closed.
+    """
+    try:
+        for record in reader:
+            row += 1
+            if len(record) > width and any(cell.strip() for cell in record[width:]):
+                raise DataError(_too_long(record, width, separator, f"{shown}, row {row}"))
+            yield record[:width] + [""] * (width - len(record))
+    except csv.Error as error:
+        place = f"{shown}, row {row + 1}"
+        if "delimiter" in str(error) or "expected after" in str(error):
             raise DataError(
-                f"{shown}, row 1, column {number}: expected a column name, found a sequence; add a header row."
-            )
-    limits.refuse_names(header, shown)
-    body = cells.iloc[1:]
-    body.columns = pd.Index(header)
-    filled = (body != "").any(axis=1).to_numpy()
-    rows = np.flatnonzero(filled) + 2 + num_skipped
-    body = body.loc[filled].reset_index(drop=True)
-    body.attrs = {"first_row": int(rows[0]) if len(rows) else 2}
-    if len(rows) and rows[-1] - rows[0] + 1 != len(rows):
-        body.attrs["file_rows"] = rows.tolist()
-    return body
+                f"{place}: a quotation mark stands within a field that began with one, or is opened and never closed; "
+                "write it twice, close or remove it."
+            ) from None
+        raise DataError(f"{place}: a quotation mark is opened and never closed; close or remove it.") from None
+
+
+def _too_long(record: Sequence[str], width: int, separator: str, place: str) -> str:
+    beyond = printable(next(cell for cell in record[width:] if cell.strip()), SHOWN_CHARACTERS)
+    has_comma = separator == "," and any(a[-1:].isdigit() and b.isdigit() for a, b in pairwise(record))
+    advice = ", and write decimal points instead of commas" if has_comma else ""
+    return (
+        f"{place}: expected {width} fields, found {len(record)}, {beyond!r} beyond those of the header; quote a field "
+        f"that contains the separator{advice}."
+    )

@@ -1,4 +1,4 @@
-"""Reads the first sheet of an Excel file (.xlsx): values only, no formula and no macro is ever run.
+"""Reads the first filled sheet of an Excel file (.xlsx): values only, no formula and no macro is ever run.
 
 An .xlsx file is a zip archive of XML: a few bytes may unpack to gigabytes, one cell may claim to be in row a billion.
 Sizes are judged before anything is unpacked, and rows are counted while they are read.
@@ -19,16 +19,16 @@ from molfun.data import limits
 from molfun.errors import DataError
 
 MAX_MEMBERS = 1_000
+MAX_SHEETS = 20
 # Sheets shrink to a hundredth where rows repeat, to a thousandth only where nothing else is in them.
 MAX_RATIO = 500
 SMALL_BYTES = 20 * 1024 * 1024
-OLD_FORMAT = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"  # [MS-CFB] 2.2
 MACROS = ("vbaproject.bin", "xl/macrosheets/")
 MAX_ROW_NUMBER = 1_048_576  # of any sheet, by ECMA-376
 
 
 def read_first_sheet(path: Path, shown: str, *, max_unpacked_bytes: int) -> pd.DataFrame:
-    """Return the cells of the first sheet as text, blank ones as ""; columns are 0..k-1, the header is row 0.
+    """Return the cells of the first filled sheet as text, blank ones as ""; columns are 0..k-1, the header is row 0.
 
     Args:
         path: The .xlsx file.
@@ -36,14 +36,8 @@ def read_first_sheet(path: Path, shown: str, *, max_unpacked_bytes: int) -> pd.D
         max_unpacked_bytes: Most bytes that its archive may unpack to.
 
     Raises:
-        DataError: It is no Excel file, holds macros, is too large or damaged, or its first sheet is empty.
+        DataError: It is no Excel file, holds macros, is too large or damaged, or all of its sheets are empty.
     """
-    with path.open("rb") as file:
-        head = file.read(8)
-    if head == OLD_FORMAT:
-        raise DataError(
-            f"{shown} is in Excel's old format or protected by a password; save it as .xlsx without password, or CSV."
-        )
     try:
         with warnings.catch_warnings(), zipfile.ZipFile(path) as archive:
             warnings.simplefilter("ignore")
@@ -56,7 +50,7 @@ def read_first_sheet(path: Path, shown: str, *, max_unpacked_bytes: int) -> pd.D
     except Exception:  # noqa: BLE001 - a damaged file fails in any of zip, zlib, XML and openpyxl, each in its own way
         raise DataError(f"{shown} is no readable Excel file; open it in Excel, save it as .xlsx or CSV.") from None
     if not rows:
-        raise DataError(f"The first sheet of {shown} is empty; expected a header and rows.")
+        raise DataError(f"The sheets of {shown} are empty; expected a header and rows.")
     width = max(map(len, rows))
     limits.refuse_size(shown, len(rows), width)
     return pd.DataFrame([row + [""] * (width - len(row)) for row in rows], dtype=object)
@@ -87,15 +81,15 @@ def refuse_archive(members: Sequence[zipfile.ZipInfo], num_bytes: int, shown: st
 
 
 def _read_rows(path: Path, shown: str) -> list[list[str]]:
-    # data_only: the values that Excel saved beside its formulas.
-    book = openpyxl.load_workbook(path, read_only=True, data_only=True, keep_links=False)
-    try:
-        sheet = book.worksheets[0]
-        # The size that a sheet declares need not be true.
-        sheet.reset_dimensions()
-        return _bounded(sheet.iter_rows(), shown)
-    finally:
-        book.close()
+    # An open file, as openpyxl judges a path by its ending. data_only: the values that Excel saved beside its formulas.
+    with path.open("rb") as file:
+        book = openpyxl.load_workbook(file, read_only=True, data_only=True, keep_links=False)
+        for sheet in book.worksheets[:MAX_SHEETS]:
+            # The size that a sheet declares need not be true.
+            sheet.reset_dimensions()
+            if rows := _bounded(sheet.iter_rows(), shown):
+                return rows
+        return []
 
 
 def _bounded(cells: Iterator[Sequence[Any]], shown: str) -> list[list[str]]:
@@ -124,8 +118,8 @@ def _texts(row: Sequence[Any]) -> list[str]:
 
 
 def _text(cell: Any) -> str:
-    """Return a cell as a person reads it: 3.0 is 3; errors such as #N/A are blank."""
-    if cell.value is None or cell.data_type == "e":
+    """Return a cell as a person reads it: 3.0 is 3; #N/A is blank, other errors stay, so that checks name them."""
+    if cell.value is None or (cell.data_type == "e" and cell.value == "#N/A"):
         return ""
     if isinstance(cell.value, float) and cell.value.is_integer() and abs(cell.value) < 1e15:
         return str(int(cell.value))

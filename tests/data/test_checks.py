@@ -44,7 +44,7 @@ def test_check_table_finds_nothing_in_a_good_table():
         ("ACJDE", "letter 'J' at position 3 is a rare or ambiguous residue"),
         ("ACDE*", r"letter '\*' at position 5 is a stop; remove the row, or only the '\*'"),
         ("AC-DE", "letter '-' at position 3 is a gap; the model reads unaligned sequences"),
-        ("acxde", "letter 'X' at position 3 is an unknown residue"),
+        ("acxde", "letter 'x' at position 3 is an unknown residue"),
         ("AC DE", "letter ' ' at position 3 is a blank"),
         ("AC1DE", "letter '1' at position 3 is no residue; correct it or remove the row"),
         ("ÄCD", "letter 'Ä' at position 1 is no residue"),
@@ -168,7 +168,10 @@ def test_check_table_compares_labels_with_residues():
     assert find(frame, RESIDUES) == []
     frame.at[7, "y"] = "HC"
     (problem,) = find(frame, RESIDUES)
-    assert problem.message == "Row 9, column 'y': expected one label for each of the 20 residues, found 2."
+    expected = (
+        "Row 9, column 'y': expected one label for each of the 20 residues, found 2; correct the labels or remove "
+    )
+    assert problem.message == f"{expected}the row."
 
 
 def test_check_table_speaks_of_the_rows_of_the_file(tmp_path):

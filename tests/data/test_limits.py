@@ -18,7 +18,7 @@ from molfun.errors import DataError
         ("long.csv", "a\n" + "1\n" * 11, r"long\.csv has more than 10 rows, which is the limit; keep the rows"),
         ("large.csv", "a,b,c,d\n" + "1,2,3,4\n" * 9, r"large\.csv has 9 rows of 4 columns, the limit is 30 cells"),
         ("cell.csv", f"seq,y\nACD,1\n{'A' * 41},2\n", r"row 3, column 'seq': the cell has 41 characters"),
-        ("name.csv", f"{'x' * 201}\n1\n", r"name\.csv, column 1: the column name has 201 characters, the limit is 200"),
+        ("name.csv", f"{'x' * 201}\n1\n", r"name\.csv, row 1, column 1: the column name has 201 characters"),
         ("line.csv", "x" * 1_000_001, r"line\.csv has more than 1,000,000 characters in its first line"),
         ("nul.csv", "a,b\n1,\0\n", r"nul\.csv is no text file: row 2 holds a NUL character; expected CSV"),
         ("page.csv", "<!DOCTYPE html><html>", r"page\.csv holds a web page, not a table; expected CSV"),

@@ -10,6 +10,7 @@ from pathlib import Path
 import openpyxl
 import pytest
 
+from molfun.data.tables import read_table
 from molfun.data.workbooks import MAX_MEMBERS, read_first_sheet
 from molfun.errors import DataError
 
@@ -71,7 +72,7 @@ def test_an_archive_that_is_too_much_is_refused(tmp_path: Path, members: dict[st
 def test_old_and_protected_files_are_told_apart_from_damaged_ones(tmp_path: Path) -> None:
     (tmp_path / "t.xlsx").write_bytes(b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(600))
     with pytest.raises(DataError, match=r"in Excel's old format or protected by a password; save it as \.xlsx without"):
-        read(tmp_path / "t.xlsx")
+        read_table(tmp_path / "t.xlsx")
     (tmp_path / "t.xlsx").write_bytes(io.BytesIO(b"PK\x03\x04").getvalue())
     with pytest.raises(DataError, match="no readable Excel file"):
         read(tmp_path / "t.xlsx")
