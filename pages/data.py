@@ -117,6 +117,7 @@ def draw_checks(source: Source, base: Source, columns: ColumnSettings) -> tuple[
     with right:
         columns = panels.draw_too_long(source, columns)
     card = MODELS[model]
+    panels.draw_length_costs(source, columns, card.num_residues_limit)
     is_fine = panels.draw_problems(problems_of(source, columns, model), card.title)
     cleaning_panels.draw_fixes(source, base, columns, model)
     return columns, is_fine, card.num_residues_limit

@@ -36,11 +36,11 @@ def residue_window(num_residues: int, max_residues: int, policy: TooLong) -> sli
         policy: "crop" keeps the first residues, "window" those around the middle.
 
     Raises:
-        DataError: The sequence is longer than the limit and the policy is "refuse".
+        DataError: The sequence is longer than the limit and the policy is "refuse" or "skip".
     """
     if num_residues <= max_residues:
         return slice(0, num_residues)
-    if policy == "refuse":
+    if policy in ("refuse", "skip"):
         raise DataError(
             f"The sequence has {num_residues} residues, the model takes {max_residues}; "
             "remove the row, or choose crop or window."

@@ -142,10 +142,11 @@ def _check_lengths(
     if not long.any():
         return []
     if columns.too_long != "refuse":
-        kept = "first" if columns.too_long == "crop" else "middle"
-        message = f"{long.sum()} of {len(frame)} sequences exceed {max_residues} residues; their {kept} ones are used."
+        used = {"crop": "their first ones are used", "window": "their middle ones are used",
+                "skip": "their rows are left out"}[columns.too_long]  # fmt: skip
+        message = f"{long.sum()} of {len(frame)} sequences exceed {max_residues} residues; {used}."
         return [Problem("warning", f"Column {name!r}: {message}", column=name)]
-    advice = f"the model takes {max_residues}; remove the row, or choose crop or window"
+    advice = f"the model takes {max_residues}; remove the row, or choose crop, window or skip"
     return capped(
         Problem(
             "error",

@@ -9,7 +9,7 @@ import shutil
 import tempfile
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,7 @@ from molfun.errors import DataError, nearest, printable
 
 DATASET_ID = re.compile(r"[a-z0-9][a-z0-9-]{0,99}")
 SHOWN_CHARACTERS = 100
+SKIPPED = "skipped"
 
 
 @dataclass(frozen=True)
@@ -70,6 +71,28 @@ class Dataset:
     def counts(self) -> dict[str, int]:
         """Number of rows of each part."""
         return _counts(self.frame)
+
+    def fitting(self, max_residues: int) -> Dataset:
+        """Return the dataset as a model sees it: rows that it skips for their length are of no part.
+
+        Args:
+            max_residues: Longest sequence that the model takes.
+
+        Raises:
+            DataError: Nothing is left of a part.
+        """
+        if self.columns.too_long != "skip":
+            return self
+        chains = [self.frame[f"chain_{i}"].str.len() > max_residues for i in range(1, self.num_chains + 1)]
+        is_long = np.logical_or.reduce(chains)
+        fitting = replace(self, frame=self.frame.assign(split=self.frame["split"].where(~is_long, SKIPPED)))
+        for part, count in self.counts.items():
+            if count and not fitting.counts[part]:
+                raise DataError(
+                    f"All {count} rows of {part} have more than {max_residues:,} residues, so that skipping leaves "
+                    "none of them; save the data again with crop or window, or choose another model."
+                )
+        return fitting
 
     def part(self, name: str) -> pd.DataFrame:
         """Return the rows of "train", "val" or "test", with their index in `frame`."""

@@ -8,7 +8,7 @@ from molfun.settings import Settings, setting
 
 Task = Literal["regression", "classification", "per_residue"]
 SplitKind = Literal["random", "stratified", "column", "group", "identity", "position", "num_mutations", "value", "time"]
-TooLong = Literal["refuse", "crop", "window"]
+TooLong = Literal["refuse", "crop", "window", "skip"]
 
 # The metric by which people judge a task; greater is better for each of them.
 PRIMARY_METRIC: dict[str, str] = {
@@ -49,7 +49,8 @@ class ColumnSettings(Settings):
     too_long: TooLong = setting(
         "refuse",
         label="Sequences beyond the model's limit",
-        help="Refuse stops before training; crop keeps the first residues; window keeps those around the middle.",
+        help="Refuse stops before training; crop keeps the first residues; window keeps those around the middle; "
+        "skip leaves such rows out of training and test.",
         group="Columns",
     )
 

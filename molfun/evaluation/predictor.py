@@ -47,6 +47,11 @@ class Predictor:
         """What is predicted."""
         return self.columns.task
 
+    @property
+    def max_residues(self) -> int:
+        """Longest sequence that the model takes whole."""
+        return self.model.adapter.max_residues
+
     def predict(self, sequences: pd.DataFrame | Sequence[str], *, progress: Progress | None = None) -> pd.DataFrame:
         """Predict every row.
 

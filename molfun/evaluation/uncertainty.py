@@ -113,6 +113,11 @@ class Ensemble:
             raise DataError("There is no ensemble for labels a residue.")
         self.members = tuple(members)
 
+    @property
+    def max_residues(self) -> int:
+        """Longest sequence that every member takes whole."""
+        return min(member.max_residues for member in self.members)
+
     def predict(self, sequences: pd.DataFrame | Sequence[str], *, progress: Progress | None = None) -> pd.DataFrame:
         """Predict every row as `Predictor.predict` does, with the means of all members.
 

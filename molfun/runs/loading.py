@@ -78,7 +78,7 @@ def calibrate_run(run: str, predictor: Predictor | Ensemble, coverage: float, *,
         RunError: There is no such run.
     """
     dataset = load_dataset(home / "datasets", RunFolder(checkpoint_of(home, run).parents[1]).spec.data.dataset)
-    rows = dataset.part("val")
+    rows = dataset.fitting(predictor.max_residues).part("val")
     rows = rows.iloc[:: max(1, -(-len(rows) // CALIBRATION_ROWS))]
     chains = {name: rows[f"chain_{i}"] for i, name in enumerate(dataset.columns.sequence, start=1)}
     targets = [dataset.classes[int(i)] for i in rows["target"]] if dataset.task == "classification" else rows["target"]

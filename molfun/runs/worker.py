@@ -97,6 +97,7 @@ class Worker:
     def _run(self) -> tuple[Status, str]:
         dataset = load_dataset(self.home / "datasets", self.spec.data.dataset)
         model = self._build_model(dataset)
+        dataset = self._fitting(dataset, model.adapter.max_residues)
         strategy = build_strategy(self.spec.strategy.model_dump())
         strategy.setup(model)
         self._start_from(model)
@@ -109,6 +110,12 @@ class Worker:
             test = self._loader(dataset, model, "test")
             score(self.folder, dataset, model, test, distributed=self.distributed, amp=strategy.settings.amp)
         return how_it_ended(progress)
+
+    def _fitting(self, dataset: Dataset, max_residues: int) -> Dataset:
+        fitting = dataset.fitting(max_residues)
+        if num_skipped := sum(dataset.counts.values()) - sum(fitting.counts.values()):
+            logger.info("Left out %d rows with more than %d residues, as the data ask for.", num_skipped, max_residues)
+        return fitting
 
     def _describe(self, dataset: Dataset, model: MolfunStructureModel, strategy: FinetuneStrategy) -> None:
         """Write down what trains, and on what; hold that its checkpoints find room."""

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import streamlit as st
 
 from molfun.data.checks import Problem
+from molfun.data.doctor import length_costs
 from molfun.data.examples import EXAMPLES
 from molfun.data.settings import ColumnSettings, SplitSettings
 from molfun.settings import describe_settings
@@ -102,6 +104,18 @@ def draw_too_long(source: Source, columns: ColumnSettings) -> ColumnSettings:
     info = next(info for info in describe_settings(ColumnSettings) if info.name == "too_long")
     policy = draw_setting(info, key=f"{source.key}.too_long", value=columns.too_long)
     return columns.model_copy(update={"too_long": policy})
+
+
+def draw_length_costs(source: Source, columns: ColumnSettings, limit: int) -> None:
+    """Say what each way to treat sequences beyond the model's limit costs, where there are such."""
+    lengths = np.max([source.frame[name].astype(str).str.len() for name in columns.sequence], axis=0)
+    costs = length_costs(lengths, limit)
+    if costs["rows"]:
+        rows, share, lost = costs["rows"], costs["rows_share"], costs["residues_share"]
+        st.caption(
+            f"More than {limit:,} residues: {text.plural(int(rows), 'row')} ({share:.1%}). Skip leaves them out; crop and "
+            f"window lose {lost:.1%} of their residues; refuse trains only without them."
+        )
 
 
 def draw_problems(problems: Sequence[Problem], model_title: str) -> bool:

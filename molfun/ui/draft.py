@@ -83,7 +83,7 @@ def blocker(spec: RunSpec, dataset: Dataset, answer: Mapping[str, Any] | None) -
     if longest > card.num_residues_limit and dataset.columns.too_long == "refuse":
         return (
             f"The longest sequence has {longest:,} residues, {card.short_title} takes {card.num_residues_limit:,}. "
-            "Save the data again with crop or window, or choose another model."
+            "Save the data again with crop, window or skip, or choose another model."
         )
     if answer is not None and answer.get("error"):
         return str(answer["error"])

@@ -119,6 +119,7 @@ def test_check_table_refuses_few_rows(num_rows):
         ("refuse", "error", "Row 2, column 'seq': the sequence has 20 residues, the model takes 19"),
         ("crop", "warning", "12 of 12 sequences exceed 19 residues; their first ones are used"),
         ("window", "warning", "their middle ones are used"),
+        ("skip", "warning", "their rows are left out"),
     ],
 )
 def test_check_table_applies_the_policy_for_long_sequences(policy, severity, text):

@@ -57,6 +57,22 @@ def test_the_same_content_gives_the_same_folder(tmp_path):
     assert not list(tmp_path.glob(".saving-*"))
 
 
+def test_rows_that_are_skipped_for_their_length_are_of_no_part(tmp_path):
+    columns = REGRESSION.model_copy(update={"too_long": "skip"})
+    long = [3, 8, 11]
+    frame = table(list(range(20)))
+    frame.loc[long, "seq"] = "ACDEFGHIKL"
+    data = save(tmp_path, frame, columns)
+    fitting = data.fitting(9)
+    kept = [fitting.part(part) for part in fitting.counts]
+    assert sorted(row for rows in kept for row in rows.index) == [row for row in range(20) if row not in long]
+    assert all(data.frame["split"][rows.index].eq(rows["split"]).all() for rows in kept)
+    assert data.fitting(10).counts == data.counts
+    with pytest.raises(DataError, match="rows of train have more than 4 residues, so that skipping leaves none"):
+        data.fitting(4)
+    assert save(tmp_path, frame).fitting(4).counts == data.counts
+
+
 def test_classes_are_encoded_by_name(tmp_path):
     columns = ColumnSettings(sequence=["seq"], target="y", task="classification")
     data = save(tmp_path, table(["b", "a", "b", "a"] * 5), columns)
