@@ -113,8 +113,8 @@ def draw_length_costs(source: Source, columns: ColumnSettings, limit: int) -> No
     if costs["rows"]:
         rows, share, lost = costs["rows"], costs["rows_share"], costs["residues_share"]
         st.caption(
-            f"More than {limit:,} residues: {text.plural(int(rows), 'row')} ({share:.1%}). Skip leaves them out; crop and "
-            f"window lose {lost:.1%} of their residues; refuse trains only without them."
+            f"More than {limit:,} residues: {text.plural(int(rows), 'row')} ({share:.1%}). Skip leaves them out; crop "
+            f"and window lose {lost:.1%} of their residues; refuse trains only without them."
         )
 
 
