@@ -68,7 +68,8 @@ def test_a_bad_table_is_refused_with_every_problem(home: Path, tmp_path: Path) -
     frame.loc[5, "protein"] = "ACDEFGHI*"
     path = tmp_path / "bad.csv"
     frame.to_csv(path, index=False)
-    with pytest.raises(DataError, match=r"(?s)bad\.csv cannot be used with AntiBERTy.*Row 5.*'1' at position 5.*Row 7"):
+    expected = r"(?s)bad\.csv cannot be used with AntiBERTy.*bad\.csv, row 5.*'1' at position 5.*bad\.csv, row 7"
+    with pytest.raises(DataError, match=expected):
         resolve_data(home, DataSource(table=str(path)), ANTIBERTY)
     assert list((home / "datasets").glob("*")) == []
 
