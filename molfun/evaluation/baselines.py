@@ -1,8 +1,9 @@
-"""Simple models that a fine-tuned one has to beat: majority or mean, composition, one-hot. scikit-learn, no torch."""
+"""Simple models that a fine-tuned one has to beat, from the mean to a ridge on a frozen trunk. No torch."""
 
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -20,36 +21,72 @@ from molfun.data.labels import NO_LABEL
 from molfun.data.rows import ALIGNED
 
 LETTERS = STANDARD_RESIDUES + "X"
+MAX_ROWS = 20_000
 RIDGE_ALPHAS = tuple(np.logspace(-2, 4, 13))
 
 
-def compute_baselines(dataset: Dataset) -> dict[str, dict[str, float]]:
+def compute_baselines(dataset: Dataset, *, embeddings: np.ndarray | None = None) -> dict[str, dict[str, float]]:
     """Fit simple models on the training rows and score them on the test rows.
 
     Args:
         dataset: With training and test rows.
+        embeddings: As in `predict_baselines`.
 
     Returns:
-        {baseline: {metric: test score}}. "mean" or "majority" ignores the sequence; "composition" sees residue
-        frequencies and length (per residue: the letter alone); "one_hot" sees the letter at each place, of the
-        alignment where the dataset has one, else counted from the first residue, shorter sequences filled up on the
-        right (see `pads_right`). A metric is NaN where it is undefined (the rank correlation of a constant). Empty
-        without training or test rows.
+        {baseline: {metric: test score}}. A metric is NaN where it is undefined (the rank correlation of a constant).
+        Empty without training or test rows.
     """
-    train, test = dataset.part("train"), dataset.part("test")
+    return score_baselines(dataset, predict_baselines(dataset, embeddings=embeddings))
+
+
+def score_baselines(dataset: Dataset, predictions: Mapping[str, np.ndarray]) -> dict[str, dict[str, float]]:
+    """Score what `predict_baselines` returned."""
+    test = dataset.part("test")
+    targets = _residues(test)[1] if dataset.task == "per_residue" else test["target"].to_numpy()
+    return {name: score(targets, preds, dataset.task) for name, preds in predictions.items()}
+
+
+def predict_baselines(dataset: Dataset, *, embeddings: np.ndarray | None = None) -> dict[str, np.ndarray]:
+    """Fit simple models on the training rows and predict the test rows.
+
+    Args:
+        dataset: With training and test rows; of more than 20,000 training rows as many are drawn.
+        embeddings: float32 [rows of `dataset.frame`, D], the mean state of each row in an untouched trunk (NaN in rows
+            that have none); adds "frozen_embedding".
+
+    Returns:
+        {baseline: numbers or class indices of the test rows; per residue of all labelled residues, end to end}. "mean"
+        or "majority" ignores the sequence; "composition" sees residue frequencies and length (per residue: the letter
+        alone); "k_mer" sees how often two residues stand side by side; "one_hot" sees the letter at each place, of the
+        alignment where the dataset has one, else counted from the first residue, shorter sequences filled up on the
+        right (see `pads_right`). Empty without training or test rows.
+    """
+    train, test = training_rows(dataset), dataset.part("test")
     if train.empty or test.empty:
         return {}
     if dataset.task == "per_residue":
-        return _residue_baselines(train, test)
-    constant = "mean" if dataset.task == "regression" else "majority"
+        return _residue_baselines(dataset.part("train"), test)
     targets = train["target"].to_numpy()
-    guess = targets.mean() if dataset.task == "regression" else np.bincount(targets.astype(int)).argmax()
-    scores = {constant: score(test["target"].to_numpy(), np.full(len(test), guess), dataset.task)}
-    features = {"composition": _composition(dataset.frame, dataset.num_chains), "one_hot": _one_hot(dataset)}
-    for name, table in features.items():
-        preds = _fit_predict(table[train.index], targets, table[test.index], dataset.task, scale=name == "composition")
-        scores[name] = score(test["target"].to_numpy(), preds, dataset.task)
-    return scores
+    is_number = dataset.task == "regression"
+    guess = targets.mean() if is_number else np.bincount(targets.astype(int)).argmax()
+    found = {"mean" if is_number else "majority": np.full(len(test), guess)}
+    features: dict[str, Callable[[], tuple[np.ndarray, np.ndarray]]] = {
+        "composition": lambda: (_composition(train, dataset.num_chains), _composition(test, dataset.num_chains)),
+        "k_mer": lambda: (_dimers(train, dataset.num_chains), _dimers(test, dataset.num_chains)),
+        "one_hot": lambda: _one_hot(dataset, train, test),
+    }
+    if embeddings is not None and np.isfinite(embeddings[[*train.index, *test.index]]).all():
+        features["frozen_embedding"] = lambda: (embeddings[train.index], embeddings[test.index])
+    for name, make in features.items():
+        own, others = make()
+        found[name] = _fit_predict(own, targets, others, dataset.task, scale=name != "one_hot")
+    return found
+
+
+def training_rows(dataset: Dataset) -> pd.DataFrame:
+    """Return the training rows that baselines are fitted on: all, or 20,000 that are drawn from them."""
+    train = dataset.part("train")
+    return train if len(train) <= MAX_ROWS else train.sample(MAX_ROWS, random_state=0).sort_index()
 
 
 def pads_right(dataset: Dataset) -> bool:
@@ -122,25 +159,43 @@ def _composition(frame: pd.DataFrame, num_chains: int) -> np.ndarray:
     return np.stack(columns, axis=1)
 
 
-def _one_hot(dataset: Dataset) -> np.ndarray:
-    """Return float32 [rows, features]: one column for each letter at each place that training rows have."""
-    names = [ALIGNED] if ALIGNED in dataset.frame else [f"chain_{i}" for i in range(1, dataset.num_chains + 1)]
-    train = (dataset.frame["split"] == "train").to_numpy()
-    tables = [_one_hot_chain(dataset.frame[name], train) for name in names]
+def _dimers(frame: pd.DataFrame, num_chains: int) -> np.ndarray:
+    """Return float32 [rows, chains * 400]: share of each pair of neighbours among all of a chain."""
+    place = np.full(128, len(STANDARD_RESIDUES))
+    place[[ord(letter) for letter in STANDARD_RESIDUES]] = np.arange(len(STANDARD_RESIDUES))
+    width = len(STANDARD_RESIDUES) + 1
+    tables = []
+    for i in range(1, num_chains + 1):
+        table = np.zeros((len(frame), width, width), dtype=np.float32)
+        for row, text in zip(table, frame[f"chain_{i}"], strict=True):
+            letters = place[np.frombuffer(text.encode("ascii", "replace"), dtype=np.uint8) & 127]
+            np.add.at(row, (letters[:-1], letters[1:]), 1 / max(1, len(letters) - 1))
+        tables.append(table[:, :-1, :-1].reshape(len(frame), -1))
     return np.concatenate(tables, axis=1)
 
 
-def _one_hot_chain(chain: pd.Series, train: np.ndarray) -> np.ndarray:
-    width = int(chain.str.len()[train].max())
-    letters = np.array([list(text[:width].ljust(width)) for text in chain], dtype="<U1")
+def _one_hot(dataset: Dataset, train: pd.DataFrame, test: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
+    """Return float32 [rows, features] of training and test: a column for each letter at each place of training rows."""
+    names = [ALIGNED] if ALIGNED in dataset.frame else [f"chain_{i}" for i in range(1, dataset.num_chains + 1)]
+    pairs = [_one_hot_chain(train[name], test[name]) for name in names]
+    return np.concatenate([own for own, _ in pairs], axis=1), np.concatenate([other for _, other in pairs], axis=1)
+
+
+def _one_hot_chain(train: pd.Series, test: pd.Series) -> tuple[np.ndarray, np.ndarray]:
+    width = int(train.str.len().max())
+    own, other = (np.array([list(text[:width].ljust(width)) for text in chain], dtype="<U1") for chain in (train, test))
     # Letters that no training row has at a place carry no weight; leaving them out keeps the table small.
-    columns = [letters == letter for letter in LETTERS]
-    seen = [table[:, table[train].any(axis=0)] for table in columns]
-    return np.concatenate(seen, axis=1).astype(np.float32)
+    seen = [(own == letter).any(axis=0) for letter in LETTERS]
+    return tuple(  # type: ignore[return-value]
+        np.concatenate([table[:, at] == letter for letter, at in zip(LETTERS, seen, strict=True)], axis=1).astype(
+            np.float32
+        )
+        for table in (own, other)
+    )
 
 
-def _residue_baselines(train: pd.DataFrame, test: pd.DataFrame) -> dict[str, dict[str, float]]:
-    """Score the most frequent class, and the most frequent class of each letter."""
+def _residue_baselines(train: pd.DataFrame, test: pd.DataFrame) -> dict[str, np.ndarray]:
+    """Predict the most frequent class, and the most frequent class of each letter."""
     letters, labels = _residues(train)
     test_letters, test_labels = _residues(test)
     if not len(labels) or not len(test_labels):
@@ -148,10 +203,7 @@ def _residue_baselines(train: pd.DataFrame, test: pd.DataFrame) -> dict[str, dic
     majority = np.bincount(labels).argmax()
     by_letter = {letter: np.bincount(labels[letters == letter]).argmax() for letter in np.unique(letters)}
     composition = np.array([by_letter.get(letter, majority) for letter in test_letters])
-    return {
-        "majority": score(test_labels, np.full(len(test_labels), majority), "per_residue"),
-        "composition": score(test_labels, composition, "per_residue"),
-    }
+    return {"majority": np.full(len(test_labels), majority), "composition": composition}
 
 
 def _residues(rows: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:

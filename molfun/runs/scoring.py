@@ -10,14 +10,18 @@ import time
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+import numpy as np
 import pandas as pd
+import torch
 from torch.utils.data import DataLoader
 
 from molfun.data.dataset import Dataset
 from molfun.data.settings import PRIMARY_METRIC
 from molfun.errors import MolfunError
-from molfun.evaluation.baselines import compute_baselines
+from molfun.evaluation.baselines import predict_baselines, score_baselines
+from molfun.evaluation.embeddings import embed_dataset
 from molfun.evaluation.predict import predict_table
+from molfun.models.build import build_adapter
 from molfun.models.precision import Precision
 from molfun.models.structure import MolfunStructureModel
 from molfun.runs.folder import RunFolder
@@ -28,6 +32,8 @@ from molfun.types import Batch
 logger = logging.getLogger("molfun.worker")
 
 SECONDS_BETWEEN_SIGNS = 1.0
+# The baseline on the frozen trunk may take this long, or this share of the run.
+FEWEST_SECONDS, SHARE_OF_RUN = 60.0, 0.2
 
 
 def score(
@@ -58,22 +64,34 @@ def score(
     precision = Precision(distributed.device, amp=amp)
     table, scores = predict_table(model, shared, precision, classes=dataset.classes, collect=distributed.collect)
     if distributed.is_main_process:
-        _write_scores(folder, dataset, manifest, table, scores)
+        _write_scores(folder, dataset, manifest, table, scores, precision)
 
 
 def _watched(loader: Iterable[Batch], folder: RunFolder | None) -> Iterator[Batch]:
     """Yield batches and give signs of life meanwhile, so that scoring is not taken for a hang."""
-    last = 0.0
+    alive = _Signs(folder)
     for batch in loader:
         yield batch
-        if folder is not None and time.monotonic() - last >= SECONDS_BETWEEN_SIGNS:
-            last = time.monotonic()
-            folder.write_state(heartbeat=time.time())
+        alive()
+
+
+class _Signs:
+    """Writes a heartbeat when called, at most one a second."""
+
+    def __init__(self, folder: RunFolder | None) -> None:
+        self.folder = folder
+        self.last = 0.0
+
+    def __call__(self) -> None:
+        if self.folder is not None and time.monotonic() - self.last >= SECONDS_BETWEEN_SIGNS:
+            self.last = time.monotonic()
+            self.folder.write_state(heartbeat=time.time())
 
 
 def _write_scores(
-    folder: RunFolder, dataset: Dataset, manifest: Mapping[str, Any], table: pd.DataFrame, scores: Mapping[str, float]
-) -> None:
+    folder: RunFolder, dataset: Dataset, manifest: Mapping[str, Any], table: pd.DataFrame, scores: Mapping[str, float],
+    precision: Precision,
+) -> None:  # fmt: skip
     """Write the predictions of the test rows, and their scores beside those of simple baselines."""
     table.insert(0, "row", dataset.frame["row"].to_numpy()[table.pop("row_id").to_numpy()])
     folder.predictions.mkdir(exist_ok=True)
@@ -86,13 +104,48 @@ def _write_scores(
     # Written before the baselines, which can take a while on a large table and must not cost the score.
     folder.write_scoreboard(board)
     folder.write_state(heartbeat=time.time())
-    folder.write_scoreboard({**board, "baselines": _baselines(dataset)})
+    baselines = _predict_baselines(folder, dataset, precision)
+    folder.write_scoreboard({**board, "baselines": score_baselines(dataset, baselines)})
+    _keep_baselines(folder, dataset, table, baselines)
     logger.info("Test: %s", ", ".join(f"{k} {v:.4g}" for k, v in scores.items()))
 
 
-def _baselines(dataset: Dataset) -> dict[str, dict[str, float]]:
+def _predict_baselines(folder: RunFolder, dataset: Dataset, precision: Precision) -> dict[str, np.ndarray]:
     try:
-        return compute_baselines(dataset)
+        return predict_baselines(dataset, embeddings=_embeddings(folder, dataset, precision))
     except (MolfunError, ValueError, MemoryError) as error:
         logger.warning("The baselines could not be computed: %s", error)
         return {}
+
+
+def _embeddings(folder: RunFolder, dataset: Dataset, precision: Precision) -> np.ndarray | None:
+    """Return the states of a trunk that nobody trained, None where that would take too long."""
+    if dataset.task == "per_residue":
+        return None
+    spent = time.time() - float(folder.read_state().get("started") or time.time())
+    model = folder.spec.model
+    try:
+        with torch.random.fork_rng():
+            torch.manual_seed(folder.spec.training.seed)
+            adapter = build_adapter(model.name, model.weights, load=True)
+        found = embed_dataset(adapter, dataset, precision, max_seconds=max(FEWEST_SECONDS, SHARE_OF_RUN * spent),
+                              on_batch=_Signs(folder))  # fmt: skip
+    except (MolfunError, OSError, RuntimeError, MemoryError) as error:
+        logger.warning("The baseline on the frozen trunk could not be computed: %s", error)
+        return None
+    if found is None:
+        logger.info("The baseline on the frozen trunk was left out: it would have taken too long.")
+    return found
+
+
+def _keep_baselines(
+    folder: RunFolder, dataset: Dataset, table: pd.DataFrame, baselines: Mapping[str, np.ndarray]
+) -> None:
+    """Write what the baselines predict for each test row, so that they can be compared row by row."""
+    if dataset.task == "per_residue" or not baselines:
+        return
+    test = dataset.part("test")
+    names = np.asarray(dataset.classes, dtype=object)
+    columns = {name: names[preds.astype(int)] if len(names) else preds for name, preds in baselines.items()}
+    kept = pd.DataFrame({"row": test["row"].to_numpy(), **columns}).merge(table[["row", "target"]], on="row")
+    kept.to_parquet(folder.predictions / "baselines.parquet", index=False)

@@ -31,7 +31,7 @@ def predicted_figure(predictions: pd.DataFrame) -> go.Figure:
         x=ends,
         y=ends,
         mode="lines",
-        line={"color": theme.GREY, "dash": "dash", "width": 1.5},
+        line={"color": theme.WHISKER, "dash": "dash", "width": 1.5},
         name="Perfect",
         hoverinfo="skip",
     )
@@ -95,7 +95,12 @@ def confusion_table(predictions: pd.DataFrame, classes: Sequence[str]) -> pd.Dat
 
 
 def scores_figure(
-    primary: str, score: float | None, baselines: Mapping[str, Mapping[str, Any]], *, weights: str
+    primary: str,
+    score: float | None,
+    baselines: Mapping[str, Mapping[str, Any]],
+    *,
+    weights: str,
+    intervals: Mapping[str, tuple[float, float]] | None = None,
 ) -> go.Figure:
     """Draw the test score of the run beside those of simple baselines.
 
@@ -104,24 +109,42 @@ def scores_figure(
         score: Of the run.
         baselines: Metrics of each baseline on the same test rows.
         weights: "pretrained", "random" or a folder; random is said in the label.
+        intervals: Lower and upper end of the score of the run ("run") and of baselines, drawn as whiskers.
     """
+    ends = intervals or {}
     own = "This run (random weights)" if weights == "random" else "This run"
-    bars = [(own, score, theme.BLUE)]
-    bars += [(text.baseline_title(name), values.get(primary), theme.FROZEN) for name, values in baselines.items()]
-    known = [(name, float(value), color) for name, value, color in bars if value is not None and np.isfinite(value)]
+    bars = [(own, score, theme.BLUE, ends.get("run"))]
+    bars += [(text.baseline_title(name), values.get(primary), theme.FROZEN, ends.get(name))
+             for name, values in baselines.items()]  # fmt: skip
+    known = [
+        (name, float(value), color, end or (float(value), float(value)))
+        for name, value, color, end in bars
+        if value is not None and np.isfinite(value)
+    ]
+    values = [value for _, value, _, _ in known]
     figure = empty_figure(f"Test {text.metric_inline(primary)}", "", "", height=44 * len(known) + 100)
     figure.add_bar(
-        y=[name for name, _, _ in known],
-        x=[value for _, value, _ in known],
+        y=[name for name, *_ in known],
+        x=values,
         orientation="h",
-        marker_color=[color for _, _, color in known],
-        text=[f"{value:.3f}" for _, value, _ in known],
-        textposition="outside",
-        cliponaxis=False,
+        marker_color=[color for _, _, color, _ in known],
+        error_x={
+            "type": "data", "symmetric": False, "thickness": 1.5, "width": 4, "color": theme.WHISKER,
+            "array": [max(0.0, high - value) for _, value, _, (_, high) in known],
+            "arrayminus": [max(0.0, value - low) for _, value, _, (low, _) in known],
+            "visible": bool(ends),
+        },
         hoverinfo="skip",
-    )
-    figure.update_layout(margin={"l": 8, "r": 48, "t": 40, "b": 8}, bargap=0.4, hovermode=False)
-    figure.update_xaxes(range=[min(0.0, *[v for _, v, _ in known], 0.0), 1.0], showgrid=True)
+    )  # fmt: skip
+    figure.add_scatter(
+        y=[name for name, *_ in known],
+        x=[max(0.0, value, high) for _, value, _, (_, high) in known],
+        mode="text", text=[f" {value:.3f}" for value in values], textposition="middle right", cliponaxis=False,
+        hoverinfo="skip", showlegend=False,
+    )  # fmt: skip
+    figure.update_layout(margin={"l": 8, "r": 48, "t": 40, "b": 8}, bargap=0.4, hovermode=False, showlegend=False)
+    least = min([0.0, *values, *(low for *_, (low, _) in known)])
+    figure.update_xaxes(range=[least, 1.0], showgrid=True)
     figure.update_yaxes(autorange="reversed", showgrid=False)
     return figure
 

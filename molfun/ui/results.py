@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,7 @@ from molfun.data.dataset import Dataset, load_dataset
 from molfun.data.exports import to_csv
 from molfun.data.parquet import read_parquet
 from molfun.errors import DataError, MolfunError
+from molfun.runs.resampling import Interval, difference_interval, score_interval
 from molfun.runs.store import RunFolder
 from molfun.ui import outcomes, score_panels, shell, text
 from molfun.ui.live_chart import CONFIG
@@ -26,10 +29,11 @@ def draw_results(folder: RunFolder) -> None:
         st.info("There is no test score: the run ended before its best weights were scored.", icon=":material/info:")
         return
     st.subheader("Result", anchor=False)
-    st.markdown(verdict(scoreboard))
+    certainty = certainty_of(folder, scoreboard)
+    st.markdown(verdict(scoreboard, certainty.ahead))
     left, right = st.columns(2)
     with left, st.container(border=True, height="stretch"):
-        _draw_scores(scoreboard)
+        _draw_scores(scoreboard, certainty)
     with right, st.container(border=True, height="stretch"):
         _draw_predictions(folder)
     st.dataframe(
@@ -42,33 +46,90 @@ def draw_results(folder: RunFolder) -> None:
         st.switch_page(shell.PREDICT, query_params={"run": folder.id})
 
 
-def verdict(scoreboard: dict[str, Any]) -> str:
-    """Return the result in one sentence: the test score, and whether a simple baseline is as good."""
+@dataclass(frozen=True)
+class Certainty:
+    """How sure scores on test rows are.
+
+    Attributes:
+        scores: Of the run (named "run") and of baselines, by name.
+        ahead: How much higher the run scores than the best baseline; None where this cannot be told.
+    """
+
+    scores: dict[str, Interval]
+    ahead: Interval | None
+
+
+def certainty_of(folder: RunFolder, scoreboard: Mapping[str, Any]) -> Certainty:
+    """Return intervals of the primary score of a run and of its baselines, as far as their predictions are there."""
+    own, others = read_predictions(folder), _read_table(folder, "baselines.parquet", {"row", "target"})
+    if own is None:
+        return Certainty({}, None)
+    stamp = (folder.predictions / "test.parquet").stat().st_mtime_ns
+    best = _best_baseline(scoreboard) or ""
+    return _certainty(f"{folder.id}-{stamp}", own, others, str(scoreboard.get("primary", "")), best, others is not None)
+
+
+@st.cache_data(max_entries=32, show_spinner="Scoring resampled rows")
+def _certainty(
+    stamp: str, _own: pd.DataFrame, _others: pd.DataFrame | None, metric: str, best: str, has_others: bool
+) -> Certainty:
+    tables = {"run": _own}
+    if _others is not None:
+        names = [name for name in text.BASELINES if name in _others]
+        tables |= {name: _others[["row", "target"]].assign(prediction=_others[name]) for name in names}
+    found = {name: score_interval(table, metric) for name, table in tables.items()}
+    ahead = difference_interval(_own, tables[best], metric) if best in tables else None
+    return Certainty({name: interval for name, interval in found.items() if interval is not None}, ahead)
+
+
+def verdict(scoreboard: Mapping[str, Any], ahead: Interval | None = None) -> str:
+    """Return the result in a sentence or two: the test score, and whether a simple baseline is as good.
+
+    Args:
+        scoreboard: As the run wrote it.
+        ahead: How much higher the run scores than the best baseline.
+    """
     primary = str(scoreboard.get("primary", ""))
     score = scoreboard["test"]["metrics"].get(primary)
     rows = text.count(scoreboard["test"].get("rows"))
     metric = shell.plain(text.metric_title(primary))
     said = f"**{metric} {text.number(score)}** on {rows} test rows that training never saw."
-    known = {name: values.get(primary) for name, values in (scoreboard.get("baselines") or {}).items()}
-    best = max((name for name in known if _is_number(known[name])), key=lambda name: known[name], default=None)
+    best = _best_baseline(scoreboard)
     if best is None or not _is_number(score):
         return said
-    title = shell.plain(text.baseline_title(best).lower())
-    if known[best] >= score:
-        return f"{said} The baseline “{title}” is as good or better ({text.number(known[best])})."
-    return f"{said} The best simple baseline, “{title}”, reaches {text.number(known[best])}."
+    title, reached = shell.plain(text.baseline_title(best).lower()), scoreboard["baselines"][best][primary]
+    if reached >= score:
+        said = f"{said} The baseline “{title}” is as good or better ({text.number(reached)})."
+    else:
+        said = f"{said} The best simple baseline, “{title}”, reaches {text.number(reached)}."
+    if ahead is None:
+        return said
+    between = f"95 % interval {ahead.low:+.3f} to {ahead.high:+.3f}"
+    if ahead.is_clear:
+        return f"{said} The difference, {ahead.value:+.3f}, is clear on these rows ({between})."
+    return f"{said} These rows do not settle which of the two is better ({ahead.value:+.3f}, {between})."
+
+
+def _best_baseline(scoreboard: Mapping[str, Any]) -> str | None:
+    """Return the baseline with the highest primary score, None where none has any."""
+    primary = str(scoreboard.get("primary", ""))
+    known = {name: values.get(primary) for name, values in (scoreboard.get("baselines") or {}).items()}
+    return max((name for name in known if _is_number(known[name])), key=lambda name: float(known[name]), default=None)
 
 
 def _is_number(value: Any) -> bool:
     return isinstance(value, (int, float)) and math.isfinite(value)
 
 
-def _draw_scores(scoreboard: dict[str, Any]) -> None:
+def _draw_scores(scoreboard: Mapping[str, Any], certainty: Certainty) -> None:
     primary, metrics = str(scoreboard.get("primary", "")), scoreboard["test"]["metrics"]
     figure = outcomes.scores_figure(
-        primary, metrics.get(primary), scoreboard.get("baselines") or {}, weights=str(scoreboard.get("weights", ""))
-    )
+        primary, metrics.get(primary), scoreboard.get("baselines") or {}, weights=str(scoreboard.get("weights", "")),
+        intervals={name: (found.low, found.high) for name, found in certainty.scores.items()},
+    )  # fmt: skip
     st.plotly_chart(figure, key="result.scores", config=CONFIG, alt="Test score of this run beside simple baselines")
+    if certainty.scores:
+        st.caption("Whiskers are 95 % intervals over resampled test rows.")
     if scoreboard.get("weights") == "random":
         st.caption("Random weights: the true architecture, untrained. A control, not a result.")
 
@@ -97,14 +158,18 @@ def _draw_predictions(folder: RunFolder) -> None:
 
 def read_predictions(folder: RunFolder) -> pd.DataFrame | None:
     """Return the predictions on the test rows, None where there are none that can be read."""
-    path = folder.predictions / "test.parquet"
+    return _read_table(folder, "test.parquet", {"row", "target", "prediction"})
+
+
+def _read_table(folder: RunFolder, name: str, needed: set[str]) -> pd.DataFrame | None:
+    path = folder.predictions / name
     if folder.predictions.is_symlink() or path.is_symlink() or not path.is_file():
         return None
     try:
-        predictions = read_parquet(path, path.name)
+        table = read_parquet(path, path.name)
     except DataError:
         return None
-    return predictions if {"row", "target", "prediction"} <= set(predictions) else None
+    return table if needed <= set(table) else None
 
 
 def dataset_of(folder: RunFolder) -> Dataset | None:

@@ -38,7 +38,9 @@ BASELINES: dict[str, str] = {
     "majority": "Most common class",
     "mean": "Mean of training",
     "composition": "Residue composition",
+    "k_mer": "Residue pairs",
     "one_hot": "One-hot residues",
+    "frozen_embedding": "Frozen trunk",
 }
 PARTS: dict[str, str] = {
     "embeddings": "Embeddings",

@@ -14,6 +14,7 @@ SERIES = (BLUE, VERMILION, GREEN, PINK, AMBER, SKY, GREY)
 TRAIN, VALIDATION, METRIC = BLUE, VERMILION, GREEN
 VALIDATION_PALE = "rgba(217, 100, 28, 0.12)"
 TRAINABLE, FROZEN = BLUE, "#9aa7b4"
+WHISKER = "#5d6874"  # seen on light and dark ground, and on FROZEN
 PARTS = {"train": BLUE, "val": AMBER, "test": VERMILION}
 PART_TITLES = {"train": "Training", "val": "Validation", "test": "Test"}
 

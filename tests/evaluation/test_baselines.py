@@ -12,7 +12,7 @@ import pytest
 from molfun.data.dataset import Dataset, save_dataset
 from molfun.data.examples import save_example
 from molfun.data.settings import ColumnSettings, SplitSettings
-from molfun.evaluation.baselines import compute_baselines, pads_right, score
+from molfun.evaluation.baselines import compute_baselines, pads_right, predict_baselines, score, training_rows
 
 RANDOM = np.random.default_rng(0)
 SEQUENCES = ["".join(RANDOM.choice(list("ACDEFGHIKLMNPQRSTVWY"), 12)) for _ in range(200)]
@@ -55,6 +55,39 @@ def test_composition_sees_the_length(tmp_path):
     data = dataset(tmp_path, [float(len(seq)) for seq in sequences], sequences=sequences)
     assert compute_baselines(data)["composition"]["r2"] > 0.99
     assert pads_right(data)
+
+
+def test_residue_pairs_see_the_order_that_composition_does_not(tmp_path):
+    sequences = [seq[:8] + ("WY" if i % 2 else "YW") for i, seq in enumerate(SEQUENCES)]
+    scores = compute_baselines(dataset(tmp_path, [float(i % 2) for i in range(200)], sequences=sequences))
+    assert scores["k_mer"]["r2"] > 0.5
+    assert scores["composition"]["r2"] < 0.1
+
+
+def test_frozen_embeddings_are_one_more_baseline(tmp_path):
+    targets = RANDOM.normal(size=200)
+    data = dataset(tmp_path, targets)
+    states = np.stack([data.frame["target"], RANDOM.normal(size=200)], axis=1).astype(np.float32)
+    assert compute_baselines(data, embeddings=states)["frozen_embedding"]["r2"] > 0.99
+    states[data.part("test").index[0]] = np.nan
+    assert "frozen_embedding" not in compute_baselines(data, embeddings=states)
+
+
+def test_of_many_training_rows_some_are_drawn(tmp_path, monkeypatch):
+    data = dataset(tmp_path, RANDOM.normal(size=200))
+    monkeypatch.setattr("molfun.evaluation.baselines.MAX_ROWS", 50)
+    drawn = training_rows(data)
+    assert len(drawn) == 50
+    assert set(drawn.index) < set(data.part("train").index)
+    mean = predict_baselines(data)["mean"]
+    assert mean[0] == pytest.approx(drawn["target"].mean())
+
+
+def test_predictions_stand_in_the_order_of_the_test_rows(tmp_path):
+    data = dataset(tmp_path, [float(seq[3] in "ACDEFGHIKL") for seq in SEQUENCES])
+    predictions, scores = predict_baselines(data), compute_baselines(data)
+    own = score(data.part("test")["target"].to_numpy(), predictions["one_hot"], "regression")
+    assert own["spearman"] == pytest.approx(scores["one_hot"]["spearman"])
 
 
 def test_one_hot_reads_the_alignment(tmp_path):

@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from molfun.runs.resampling import Interval
 from molfun.ui import outcomes
 from molfun.ui.results import verdict
 
@@ -63,6 +64,25 @@ def test_verdict_says_when_a_baseline_wins() -> None:
     said = verdict(BOARD)
     assert "Spearman correlation 0.700" in said
     assert "“one-hot residues” is as good or better (0.800)" in said
+
+
+def test_scores_figure_draws_intervals_as_whiskers() -> None:
+    figure = outcomes.scores_figure(
+        "spearman", 0.7, BOARD["baselines"], weights="pretrained", intervals={"run": (0.5, 0.8), "one_hot": (0.75, 0.9)}
+    )
+    bars, words = figure.data
+    assert list(bars.error_x.array) == pytest.approx([0.1, 0.1])
+    assert list(bars.error_x.arrayminus) == pytest.approx([0.2, 0.05])
+    assert list(words.x) == [0.8, 0.9]
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "said"), [(0.1, 0.3, "is clear on these rows"), (-0.1, 0.3, "do not settle which")]
+)
+def test_verdict_says_whether_the_difference_is_clear(low: float, high: float, said: str) -> None:
+    words = verdict(BOARD, Interval(0.2, low, high, 160))
+    assert said in words
+    assert f"{low:+.3f} to {high:+.3f}" in words
 
 
 def test_verdict_names_the_best_baseline_when_the_run_wins() -> None:

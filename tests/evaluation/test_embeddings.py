@@ -1,0 +1,52 @@
+"""Mean states of rows in a frozen trunk: the same numbers as one row at a time, and no wait without end."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from molfun.data.batches import Collate, SequenceRows
+from molfun.data.dataset import Dataset, save_dataset
+from molfun.data.settings import ColumnSettings, SplitSettings
+from molfun.evaluation.embeddings import embed_dataset
+from molfun.models.precision import Precision
+from tests.tiny import tiny_model
+
+RANDOM = np.random.default_rng(0)
+LETTERS = list("ACDEFGHIKLMNPQRSTVWY")
+SEQUENCES = ["".join(RANDOM.choice(LETTERS, 5 + i % 9)) for i in range(60)]
+CPU = Precision(torch.device("cpu"), amp=False)
+
+
+def two_chains(root: Path) -> Dataset:
+    frame = pd.DataFrame({"heavy": SEQUENCES, "light": SEQUENCES[::-1], "y": RANDOM.normal(size=60)})
+    columns = ColumnSettings(sequence=["heavy", "light"], target="y", task="regression")
+    return save_dataset(root, frame, columns, SplitSettings(), name="t")
+
+
+def test_states_are_those_of_each_row_alone(tmp_path: Path) -> None:
+    data, adapter, called = two_chains(tmp_path), tiny_model("regression").adapter, []
+    found = embed_dataset(adapter, data, CPU, max_seconds=60, on_batch=lambda: called.append(1))
+    assert found is not None
+    assert called
+    used = data.frame["split"].isin(["train", "test"]).to_numpy()
+    assert np.isfinite(found[used]).all()
+    assert np.isnan(found[~used]).all()
+    row = data.part("test").index[0]
+    chains = [[data.frame.loc[row, name]] for name in ("chain_1", "chain_2")]
+    rows = SequenceRows(chains, encoder=adapter.alphabet, max_residues=1000)
+    with torch.no_grad():
+        trunk = adapter.eval()(Collate(adapter.alphabet, "regression")([rows[0]]))
+    alone = [
+        hidden[0, residues[0].bool()].mean(0) for hidden, residues in zip(trunk.hidden, trunk.residues, strict=True)
+    ]
+    np.testing.assert_allclose(found[row], torch.cat(alone).numpy(), rtol=1e-4, atol=1e-5)
+
+
+def test_it_gives_up_when_it_takes_too_long(tmp_path: Path) -> None:
+    adapter = tiny_model("regression").adapter
+    assert embed_dataset(adapter, two_chains(tmp_path), CPU, max_seconds=-1, on_batch=pytest.fail) is None
