@@ -163,7 +163,7 @@ def test_fit_follows_a_run_to_its_test_scores(spec_file: Path) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
     assert "Note: Random weights" in done.stderr
     assert "epoch 2/2  train_loss" in done.stdout
-    assert re.search(r"│ spearman\s+│\s+-?\d\.\d+", done.stdout)
+    assert re.search(r"│ this run\s+│\s+-?\d\.\d+", done.stdout)
     folder = Path(re.findall(r"Run folder: (.*)", done.stdout)[0])
     assert (folder / "checkpoints").is_dir()
     assert json.loads(molfun("runs", "list", "--json").stdout)[0]["name"] == "quick"

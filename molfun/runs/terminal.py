@@ -151,17 +151,16 @@ def _numbers(epochs: pd.DataFrame) -> list[tuple[int, int]]:
 
 
 def score_table(board: Mapping[str, Any]) -> Table:
-    """Return test scores, one column the model and one a baseline, the primary metric first."""
+    """Return test scores, one row the model and one a baseline, the primary metric first."""
     primary = str(board.get("primary", ""))
     scores = {"this run": (board.get("test") or {}).get("metrics") or {}, **(board.get("baselines") or {})}
-    names = sorted({name for column in scores.values() for name in column}, key=lambda name: (name != primary, name))
+    names = sorted({name for row in scores.values() for name in row}, key=lambda name: (name != primary, name))
     table = Table(title="Test", title_justify="left")
-    table.add_column("metric")
-    for column in scores:
-        table.add_column(column, justify="right")
+    table.add_column("", no_wrap=True)
     for name in names:
-        cells = [number(column.get(name)) for column in scores.values()]
-        table.add_row(name, *cells, style="bold" if name == primary else "")
+        table.add_column(name, justify="right", style="bold" if name == primary else "")
+    for name, row in scores.items():
+        table.add_row(name, *(number(row.get(metric)) for metric in names))
     return table
 
 
