@@ -15,6 +15,7 @@ from molfun.errors import DataError
 # Requirements whose installed files hold the data.
 ANARCI, MAVENN = "anarci==2026.2.13.2", "mavenn==1.1.4"
 
+TDP43_START = 290
 SPECIES = ("human", "mouse", "rhesus")
 # Held-out V subgroups: none of their genes is in training, so that a model cannot win by recognising a family.
 TEST_SUBGROUPS = ("IGHV1", "IGHV6", "IGHV9", "IGKV9", "IGKV14", "IGKV18", "IGLV5")
@@ -110,6 +111,29 @@ def read_amyloid() -> pd.DataFrame:
     kept.attrs = {"first_row": 2, "file_rows": (np.flatnonzero(~stops) + 2).tolist()}
     kept.attrs |= {"num_stops": int(stops.sum()), "num_rows": len(frame)}
     return kept
+
+
+def tdp43_table() -> pd.DataFrame:
+    """Return all single substitutions of TDP-43 residues 290 to 373 (Bolognesi et al. 2019).
+
+    Returns:
+        1,196 rows: sequence, mutation ("P320A"), position (1-based in the protein), toxicity (higher is more toxic).
+
+    Raises:
+        DataError: The package with its file is not installed.
+    """
+    frame = pd.read_csv(_installed_file(MAVENN, "datasets/tdp43_data.csv.gz"))
+    frame = frame[(frame["dist"] == 1) & ~frame["x"].str.contains("*", regex=False)].reset_index(drop=True)
+    letters = np.array([list(text) for text in frame["x"]])
+    # Every residue is its own in nearly all rows of single substitutions.
+    wild_type = pd.DataFrame(letters).mode().iloc[0].to_numpy(dtype=str)
+    at = (letters != wild_type).argmax(axis=1)
+    rows = np.arange(len(frame))
+    mutation = [
+        f"{old}{place + TDP43_START}{new}" for old, place, new in zip(wild_type[at], at, letters[rows, at], strict=True)
+    ]
+    return pd.DataFrame({"sequence": frame["x"], "mutation": mutation, "position": at + TDP43_START,
+                         "toxicity": frame["y"]})  # fmt: skip
 
 
 def _sample(frame: pd.DataFrame, sizes: dict[str, int], seed: int) -> pd.DataFrame:

@@ -79,6 +79,36 @@ def score_groups(
     return pd.DataFrame(found, columns=["group", "rows", "value", "low", "high"])
 
 
+def threshold_curves(targets: Values, shares: Values) -> dict[int, pd.DataFrame]:
+    """Return how each class is told from the others at every threshold on its share.
+
+    Args:
+        targets: Class indices, int [n].
+        shares: Predicted shares, float64 [n, classes].
+
+    Returns:
+        By class index, of those that some rows have and some have not (of two classes, the second only): `threshold`
+        falling from infinity, `recall` (true positive rate), `false_positive_rate`, `precision` (NaN where no row is
+        chosen). Equal shares are one threshold.
+    """
+    num_classes = shares.shape[1]
+    present = [i for i in range(num_classes) if 0 < (targets == i).sum() < len(targets)]
+    return {i: _threshold_curve(targets == i, shares[:, i]) for i in (present if num_classes > 2 else present[-1:])}
+
+
+def _threshold_curve(is_class: Values, shares: Values) -> pd.DataFrame:
+    order = np.argsort(-shares, kind="stable")
+    falling, right = shares[order], np.cumsum(is_class[order])
+    last_of_equal = np.flatnonzero(np.r_[np.diff(falling) != 0, True])
+    chosen, hits = np.r_[0, last_of_equal + 1], np.r_[0, right[last_of_equal]]
+    precision = np.divide(hits, chosen, out=np.full(len(chosen), np.nan), where=chosen > 0)
+    num_class = int(is_class.sum())
+    return pd.DataFrame({
+        "threshold": np.r_[np.inf, falling[last_of_equal]], "recall": hits / num_class,
+        "false_positive_rate": (chosen - hits) / (len(is_class) - num_class), "precision": precision,
+    })  # fmt: skip
+
+
 def _names(task: str) -> tuple[str, ...]:
     if task == "regression":
         return ("spearman", "pearson", "rmse", "mae", "r2", "ndcg", "enrichment")

@@ -31,7 +31,7 @@ def predicted_figure(predictions: pd.DataFrame) -> go.Figure:
         x=ends,
         y=ends,
         mode="lines",
-        line={"color": theme.WHISKER, "dash": "dash", "width": 1.5},
+        line={"color": theme.GREY, "dash": "dash", "width": 1.5},
         name="Perfect",
         hoverinfo="skip",
     )

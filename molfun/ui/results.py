@@ -77,8 +77,11 @@ def _certainty(
     if _others is not None:
         names = [name for name in text.BASELINES if name in _others]
         tables |= {name: _others[["row", "target"]].assign(prediction=_others[name]) for name in names}
-    found = {name: score_interval(table, metric) for name, table in tables.items()}
-    ahead = difference_interval(_own, tables[best], metric) if best in tables else None
+    try:
+        found = {name: score_interval(table, metric) for name, table in tables.items()}
+        ahead = difference_interval(_own, tables[best], metric) if best in tables else None
+    except (TypeError, ValueError):  # somebody else's tables, of the right names and with other contents
+        return Certainty({}, None)
     return Certainty({name: interval for name, interval in found.items() if interval is not None}, ahead)
 
 
@@ -141,7 +144,11 @@ def _draw_predictions(folder: RunFolder) -> None:
         return
     dataset = dataset_of(folder)
     if dataset is not None and dataset.task == "regression":
-        st.plotly_chart(outcomes.predicted_figure(predictions), key="result.dots", config=CONFIG)
+        event = st.plotly_chart(
+            outcomes.predicted_figure(predictions), key="result.dots", config=CONFIG, on_select="rerun",
+            selection_mode="points",
+        )  # fmt: skip
+        score_panels.draw_chosen_row(event, dataset, predictions)
     elif dataset is not None and dataset.task == "classification":
         table = outcomes.confusion_table(predictions, dataset.classes)
         st.plotly_chart(outcomes.confusion_figure(table), key="result.confusion", config=CONFIG)

@@ -1,6 +1,8 @@
-"""Pictures of how good predictions are: scores of groups, residuals, calibration. DataFrame in, plotly Figure out."""
+"""Pictures of how good predictions are: groups, residuals, lengths, thresholds, calibration. Data in, Figure out."""
 
 from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -53,6 +55,63 @@ def residual_figure(predictions: pd.DataFrame) -> go.Figure:
     )  # fmt: skip
     figure.update_layout(hovermode="closest", showlegend=False)
     return figure
+
+
+def length_figure(predictions: pd.DataFrame, lengths: Sequence[int]) -> go.Figure:
+    """Draw how far off predictions are against the length of the sequence; beyond 3,000 rows an even sample is shown.
+
+    Args:
+        predictions: `row`, `target`, `prediction`, numbers.
+        lengths: Residues of each row, of all chains.
+    """
+    rows = predictions[["row", "target", "prediction"]].apply(pd.to_numeric, errors="coerce").assign(length=lengths)
+    rows = rows.dropna()
+    shown = rows.iloc[:: max(1, -(-len(rows) // MAX_DOTS))]
+    figure = empty_figure("How far off, by length", "Residues", "Distance from true", height=320)
+    figure.add_scatter(
+        x=shown["length"], y=(shown["prediction"] - shown["target"]).abs(), mode="markers", name="Test rows",
+        marker={"color": theme.BLUE, "size": 6, "opacity": 0.55}, customdata=shown["row"],
+        hovertemplate="row %{customdata}<br>%{x:,} residues<br>off by %{y:.4g}<extra></extra>",
+    )  # fmt: skip
+    figure.update_layout(hovermode="closest", showlegend=False)
+    return figure
+
+
+def roc_figure(curves: Mapping[str, pd.DataFrame]) -> go.Figure:
+    """Draw the receiver operating characteristic of each class; the diagonal is chance.
+
+    Args:
+        curves: By class name, as `threshold_curves` returns them.
+    """
+    figure = empty_figure("ROC", "Share of other rows that are chosen", "Share of the class that is found", height=360)
+    figure.add_scatter(
+        x=[0, 1], y=[0, 1], mode="lines", name="Chance", hoverinfo="skip",
+        line={"color": theme.GREY, "dash": "dash", "width": 1.5},
+    )  # fmt: skip
+    _add_thresholds(figure, curves, "false_positive_rate", "recall")
+    return figure
+
+
+def precision_figure(curves: Mapping[str, pd.DataFrame]) -> go.Figure:
+    """Draw the precision of each class against its recall; arguments as in `roc_figure`."""
+    figure = empty_figure("Precision and recall", "Share of the class that is found", "Share of right ones", height=360)
+    _add_thresholds(figure, curves, "recall", "precision")
+    return figure
+
+
+def _add_thresholds(figure: go.Figure, curves: Mapping[str, pd.DataFrame], x: str, y: str) -> None:
+    for place, (name, curve) in enumerate(list(curves.items())[: len(theme.SERIES)]):
+        known = curve[curve[y].notna()]
+        shown = known.iloc[np.unique(np.linspace(0, len(known) - 1, MAX_DOTS).astype(int))]
+        figure.add_scatter(
+            x=shown[x], y=shown[y], mode="lines", name=name,
+            line={"color": theme.SERIES[place], "width": 2, "shape": "hv" if x == "false_positive_rate" else "linear"},
+            customdata=shown["threshold"],
+            hovertemplate="%{x:.0%}, %{y:.0%}, chosen from %{customdata:.3g} on<extra></extra>",
+        )  # fmt: skip
+    figure.update_xaxes(range=[0, 1], tickformat=".0%")
+    figure.update_yaxes(range=[0, 1.02], tickformat=".0%")
+    figure.update_layout(hovermode="closest", showlegend=True)
 
 
 def calibration_figure(table: pd.DataFrame) -> go.Figure:

@@ -14,11 +14,19 @@ from molfun.data.leaks import BANDS, find_leaks
 from molfun.data.settings import PRIMARY_METRIC
 from molfun.errors import DataError
 from molfun.runs.store import RunFolder
-from molfun.ui import shell, text
+from molfun.ui import shell, text, theme
 from molfun.ui.live_chart import CONFIG
-from molfun.ui.score_figures import calibration_figure, group_figure, residual_figure
+from molfun.ui.score_figures import (
+    calibration_figure,
+    group_figure,
+    length_figure,
+    precision_figure,
+    residual_figure,
+    roc_figure,
+)
 
 NUM_ERRORS = 50
+MAX_CURVES = len(theme.SERIES)
 GROUPINGS = {"identity": "By identity to training", "length": "By length", "class": "By class"}
 NUM_LENGTHS = 4
 
@@ -82,16 +90,77 @@ def _draw_groups(stamp: str, predictions: pd.DataFrame, dataset: Dataset) -> Non
 
 
 def _draw_pictures(predictions: pd.DataFrame, dataset: Dataset) -> None:
-    from molfun.evaluation.scoreboard import calibration_table  # noqa: PLC0415  not before it is asked for
-
     if dataset.task == "regression":
-        st.plotly_chart(residual_figure(predictions), key="scores.residuals", config=CONFIG)
+        _draw_residuals(predictions, dataset)
     names = [f"p_{name}" for name in dataset.classes]
     if dataset.task == "classification" and set(names) <= set(predictions.columns):
         known = predictions[predictions["target"].isin(dataset.classes)]
         place = {name: i for i, name in enumerate(dataset.classes)}
-        table = calibration_table(known["target"].map(place).to_numpy(), known[names].to_numpy(dtype=float))
-        st.plotly_chart(calibration_figure(table), key="scores.calibration", config=CONFIG)
+        _draw_thresholds(known["target"].map(place).to_numpy(), known[names].to_numpy(dtype=float), dataset.classes)
+
+
+def _draw_residuals(predictions: pd.DataFrame, dataset: Dataset) -> None:
+    """Draw errors by true value and by length; a click on a dot shows its row."""
+    rows = dataset.frame.drop_duplicates("row").set_index("row").reindex(predictions["row"])
+    chains = [f"chain_{i}" for i in range(1, dataset.num_chains + 1)]
+    lengths = sum((rows[name].fillna("").str.len() for name in chains), start=pd.Series(0, index=rows.index)).to_numpy()
+    figures = {"residuals": residual_figure(predictions)}
+    if len(np.unique(lengths)) > 1:
+        figures["lengths"] = length_figure(predictions, lengths.tolist())
+    for name, figure in figures.items():
+        event = st.plotly_chart(figure, key=f"scores.{name}", config=CONFIG, on_select="rerun", selection_mode="points")
+        draw_chosen_row(event, dataset, predictions)
+
+
+def _draw_thresholds(targets: np.ndarray, shares: np.ndarray, classes: tuple[str, ...]) -> None:
+    from molfun.evaluation.scoreboard import calibration_table, threshold_curves  # noqa: PLC0415  not before asked for
+
+    curves = {classes[i]: curve for i, curve in threshold_curves(targets, shares).items()}
+    if curves:
+        left, right = st.columns(2)
+        left.plotly_chart(roc_figure(curves), key="scores.roc", config=CONFIG)
+        right.plotly_chart(precision_figure(curves), key="scores.precision", config=CONFIG)
+        if len(curves) > MAX_CURVES:
+            st.caption(f"The first {MAX_CURVES} of {len(curves)} classes are drawn.")
+    st.plotly_chart(calibration_figure(calibration_table(targets, shares)), key="scores.calibration", config=CONFIG)
+
+
+def draw_chosen_row(event: Any, dataset: Dataset, predictions: pd.DataFrame) -> None:
+    """Show sequence, error and nearest training row of the dot that was clicked.
+
+    Args:
+        event: What a chart with a choice of points returned; its dots carry the row as custom data.
+        dataset: The data of the run.
+        predictions: `row`, `target`, `prediction`, numbers.
+    """
+    row = _chosen_row(event)
+    found = predictions[predictions["row"] == row]
+    own = dataset.frame[dataset.frame["row"] == row]
+    if row is None or found.empty or own.empty:
+        return
+    target, prediction = (float(found.iloc[0][name]) for name in ("target", "prediction"))
+    with shell.sentences():
+        nearest = _nearest(dataset.id).set_index("row").reindex([row]).iloc[0]
+    said = f"**Row {row}**: true {target:.4g}, predicted {prediction:.4g}, off by {prediction - target:+.4g}."
+    near = nearest["nearest"]
+    if pd.notna(near):
+        said += f" The nearest training row is {int(near)}, with {nearest['identity']:.1%} identity."
+    st.markdown(said)
+    for i in range(1, dataset.num_chains + 1):
+        st.code(str(own.iloc[0][f"chain_{i}"]), language=None, wrap_lines=True)
+        if pd.notna(near):
+            other = dataset.frame[dataset.frame["row"] == int(near)]
+            st.caption(f"Row {int(near)}" + (f", chain {i}" if dataset.num_chains > 1 else ""))
+            st.code(str(other.iloc[0][f"chain_{i}"]), language=None, wrap_lines=True)
+
+
+def _chosen_row(event: Any) -> int | None:
+    """Return the row of the last dot that was chosen, None where there is none."""
+    try:
+        data = event["selection"]["points"][-1]["customdata"]
+        return int(data[0] if isinstance(data, list | tuple) else data)
+    except (KeyError, IndexError, TypeError, ValueError):
+        return None
 
 
 def _draw_errors(predictions: pd.DataFrame, dataset: Dataset) -> None:

@@ -16,6 +16,7 @@ from molfun.evaluation.scoreboard import (
     ndcg,
     score_groups,
     score_table,
+    threshold_curves,
 )
 
 CLASSES = ["a", "b", "c"]
@@ -140,3 +141,26 @@ def test_what_is_undefined_is_missing(table: pd.DataFrame, task: str) -> None:
     found = score_table(table, task, [] if task == "regression" else CLASSES)
     assert found["low"].isna().all()
     assert found["value"].drop(["rmse", "mae"], errors="ignore").isna().all()
+
+
+@pytest.mark.parametrize("num_classes", [2, 3])
+def test_threshold_curves_are_those_of_scikit_learn(num_classes: int) -> None:
+    dice = np.random.default_rng(num_classes)
+    targets, shares = np.arange(200) % num_classes, dice.dirichlet(np.ones(num_classes), 200).round(2)
+    curves = threshold_curves(targets, shares)
+    assert list(curves) == ([1] if num_classes == 2 else [0, 1, 2])
+    for i, curve in curves.items():
+        wrong, right, thresholds = metrics.roc_curve(targets == i, shares[:, i], drop_intermediate=False)
+        np.testing.assert_allclose(curve[["false_positive_rate", "recall", "threshold"]].T, [wrong, right, thresholds])
+        precision, recall, _ = metrics.precision_recall_curve(targets == i, shares[:, i])
+        np.testing.assert_allclose(curve["precision"][1:], precision[-2::-1])
+        np.testing.assert_allclose(curve["recall"][1:], recall[-2::-1])
+        assert np.trapezoid(curve["recall"], curve["false_positive_rate"]) == pytest.approx(
+            metrics.roc_auc_score(targets == i, shares[:, i])
+        )
+
+
+def test_threshold_curves_leave_out_classes_that_cannot_be_told() -> None:
+    shares = np.full((4, 3), 1 / 3)
+    assert list(threshold_curves(np.array([0, 0, 1, 1]), shares)) == [0, 1]
+    assert threshold_curves(np.array([1, 1]), shares[:2]) == {}

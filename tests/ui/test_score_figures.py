@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
+import pytest
 
-from molfun.ui.score_figures import calibration_figure, group_figure, residual_figure
-from molfun.ui.score_panels import _length_groups, _place
+from molfun.evaluation.scoreboard import threshold_curves
+from molfun.ui.score_figures import (
+    calibration_figure,
+    group_figure,
+    length_figure,
+    precision_figure,
+    residual_figure,
+    roc_figure,
+)
+from molfun.ui.score_panels import _chosen_row, _length_groups, _place
 
 
 def test_groups_have_their_intervals_and_those_without_score_are_left_out() -> None:
@@ -30,6 +41,35 @@ def test_residuals_are_predicted_minus_true() -> None:
 def test_many_residuals_are_an_even_sample() -> None:
     rows = pd.DataFrame({"row": range(10_000), "target": 1.0, "prediction": 2.0})
     assert 2_000 < len(residual_figure(rows).data[0].x) <= 3_000
+
+
+def test_errors_by_length_have_no_sign() -> None:
+    rows = pd.DataFrame({"row": [2, 3, 4], "target": [1.0, 2.0, None], "prediction": [1.5, 1.0, 2.0]})
+    dots = length_figure(rows, [10, 20, 30]).data[0]
+    assert (list(dots.x), list(dots.y), list(dots.customdata)) == ([10, 20], [0.5, 1.0], [2, 3])
+
+
+def test_roc_and_precision_draw_a_line_for_each_class() -> None:
+    shares = np.random.default_rng(0).dirichlet([1, 1, 1], 50)
+    curves = {f"c{i}": curve for i, curve in threshold_curves(np.arange(50) % 3, shares).items()}
+    assert [line.name for line in roc_figure(curves).data] == ["Chance", "c0", "c1", "c2"]
+    first = precision_figure(curves).data[0]
+    assert first.x[-1] == 1.0
+    assert np.isfinite(first.y).all()
+
+
+@pytest.mark.parametrize(
+    ("event", "row"),
+    [
+        ({"selection": {"points": [{"customdata": 7}]}}, 7),
+        ({"selection": {"points": [{"customdata": [7]}]}}, 7),
+        ({"selection": {"points": []}}, None),
+        ({"selection": {"points": [{"x": 1}]}}, None),
+        (None, None),
+    ],
+)
+def test_chosen_row_is_that_of_the_last_dot(event: Any, row: int | None) -> None:
+    assert _chosen_row(event) == row
 
 
 def test_calibration_has_the_diagonal_and_sizes_by_rows() -> None:
