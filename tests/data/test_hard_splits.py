@@ -42,7 +42,7 @@ def test_identity_split_leaves_no_pair_above_the_limit(limit: float, seed: int) 
     assert set(parts) == {"train", "val", "test"}
     pairs = [(i, j) for i, j in itertools.combinations(range(len(frame)), 2) if parts[i] != parts[j]]
     assert len(pairs) > 100
-    highest = max(max(identities_of_biotite(frame["sequence"][i], frame["sequence"][j])) for i, j in pairs[::7])
+    highest = max(max(identities_of_biotite(frame["sequence"][i], frame["sequence"][j])) for i, j in pairs)
     assert highest <= limit + 1e-12
 
 
