@@ -23,6 +23,8 @@ TORCH_FREE = (
         "molfun.losses.names",
         "molfun.evaluation",
         "molfun.evaluation.baselines",
+        "molfun.evaluation.names",
+        "molfun.evaluation.scoreboard",
     ),
     *("molfun.training", "molfun.training.settings", "molfun.training.catalog", "molfun.training.defaults"),
     "molfun.training.curves",

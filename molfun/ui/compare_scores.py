@@ -14,6 +14,7 @@ import streamlit as st
 
 from molfun.data.exports import to_csv
 from molfun.data.settings import lower_is_better
+from molfun.runs.certainty import read_predictions
 from molfun.runs.comparison import differing_settings
 from molfun.runs.resampling import CONFIDENCE, NUM_RESAMPLES, Interval, Resampled, difference_interval, resample
 from molfun.runs.store import RunFolder
@@ -22,7 +23,6 @@ from molfun.ui import compare_charts, shell, text
 from molfun.ui.compare_export import to_html
 from molfun.ui.compare_panels import Chosen, View, curve_figures, groups_of, specs_of
 from molfun.ui.live_chart import CONFIG
-from molfun.ui.results import read_predictions
 from molfun.ui.run_curves import follow
 
 FORMATS = {

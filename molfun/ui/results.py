@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +12,16 @@ import streamlit as st
 
 from molfun.data.dataset import Dataset, load_dataset
 from molfun.data.exports import to_csv
-from molfun.data.parquet import read_parquet
-from molfun.errors import DataError, MolfunError
-from molfun.runs.resampling import Interval, difference_interval, score_interval
+from molfun.errors import MolfunError
+from molfun.runs.certainty import (
+    Certainty,
+    best_baseline,
+    find_certainty,
+    is_number,
+    read_baselines,
+    read_predictions,
+)
+from molfun.runs.resampling import Interval
 from molfun.runs.store import RunFolder
 from molfun.ui import outcomes, score_panels, shell, text
 from molfun.ui.live_chart import CONFIG
@@ -46,43 +51,20 @@ def draw_results(folder: RunFolder) -> None:
         st.switch_page(shell.PREDICT, query_params={"run": folder.id})
 
 
-@dataclass(frozen=True)
-class Certainty:
-    """How sure scores on test rows are.
-
-    Attributes:
-        scores: Of the run (named "run") and of baselines, by name.
-        ahead: How much higher the run scores than the best baseline; None where this cannot be told.
-    """
-
-    scores: dict[str, Interval]
-    ahead: Interval | None
-
-
 def certainty_of(folder: RunFolder, scoreboard: Mapping[str, Any]) -> Certainty:
     """Return intervals of the primary score of a run and of its baselines, as far as their predictions are there."""
-    own, others = read_predictions(folder), _read_table(folder, "baselines.parquet", {"row", "target"})
+    own, others = read_predictions(folder), read_baselines(folder)
     if own is None:
         return Certainty({}, None)
     stamp = (folder.predictions / "test.parquet").stat().st_mtime_ns
-    best = _best_baseline(scoreboard) or ""
-    return _certainty(f"{folder.id}-{stamp}", own, others, str(scoreboard.get("primary", "")), best, others is not None)
+    return _certainty(f"{folder.id}-{stamp}-{others is not None}", own, others, scoreboard)
 
 
 @st.cache_data(max_entries=32, show_spinner="Scoring resampled rows")
 def _certainty(
-    stamp: str, _own: pd.DataFrame, _others: pd.DataFrame | None, metric: str, best: str, has_others: bool
+    stamp: str, _own: pd.DataFrame, _others: pd.DataFrame | None, _scoreboard: Mapping[str, Any]
 ) -> Certainty:
-    tables = {"run": _own}
-    if _others is not None:
-        names = [name for name in text.BASELINES if name in _others]
-        tables |= {name: _others[["row", "target"]].assign(prediction=_others[name]) for name in names}
-    try:
-        found = {name: score_interval(table, metric) for name, table in tables.items()}
-        ahead = difference_interval(_own, tables[best], metric) if best in tables else None
-    except (TypeError, ValueError):  # somebody else's tables, of the right names and with other contents
-        return Certainty({}, None)
-    return Certainty({name: interval for name, interval in found.items() if interval is not None}, ahead)
+    return find_certainty(_own, _others, _scoreboard)
 
 
 def verdict(scoreboard: Mapping[str, Any], ahead: Interval | None = None) -> str:
@@ -97,8 +79,8 @@ def verdict(scoreboard: Mapping[str, Any], ahead: Interval | None = None) -> str
     rows = text.count(scoreboard["test"].get("rows"))
     metric = shell.plain(text.metric_title(primary))
     said = f"**{metric} {text.number(score)}** on {rows} test rows that training never saw."
-    best = _best_baseline(scoreboard)
-    if best is None or not _is_number(score):
+    best = best_baseline(scoreboard)
+    if best is None or not is_number(score):
         return said
     title, reached = shell.plain(text.baseline_title(best).lower()), scoreboard["baselines"][best][primary]
     if reached >= score:
@@ -111,17 +93,6 @@ def verdict(scoreboard: Mapping[str, Any], ahead: Interval | None = None) -> str
     if ahead.is_clear:
         return f"{said} The difference, {ahead.value:+.3f}, is clear on these rows ({between})."
     return f"{said} These rows do not settle which of the two is better ({ahead.value:+.3f}, {between})."
-
-
-def _best_baseline(scoreboard: Mapping[str, Any]) -> str | None:
-    """Return the baseline with the highest primary score, None where none has any."""
-    primary = str(scoreboard.get("primary", ""))
-    known = {name: values.get(primary) for name, values in (scoreboard.get("baselines") or {}).items()}
-    return max((name for name in known if _is_number(known[name])), key=lambda name: float(known[name]), default=None)
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and math.isfinite(value)
 
 
 def _draw_scores(scoreboard: Mapping[str, Any], certainty: Certainty) -> None:
@@ -161,22 +132,6 @@ def _draw_predictions(folder: RunFolder) -> None:
         on_click="ignore",
         help="CSV: row of your table, true value, prediction.",
     )
-
-
-def read_predictions(folder: RunFolder) -> pd.DataFrame | None:
-    """Return the predictions on the test rows, None where there are none that can be read."""
-    return _read_table(folder, "test.parquet", {"row", "target", "prediction"})
-
-
-def _read_table(folder: RunFolder, name: str, needed: set[str]) -> pd.DataFrame | None:
-    path = folder.predictions / name
-    if folder.predictions.is_symlink() or path.is_symlink() or not path.is_file():
-        return None
-    try:
-        table = read_parquet(path, path.name)
-    except DataError:
-        return None
-    return table if needed <= set(table) else None
 
 
 def dataset_of(folder: RunFolder) -> Dataset | None:

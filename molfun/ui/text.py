@@ -7,6 +7,13 @@ import time
 from datetime import UTC, datetime
 from typing import Any
 
+from molfun.evaluation.names import baseline_title, metric_inline, metric_title
+
+__all__ = [
+    "PARTS", "TASKS", "TASK_SENTENCES", "ago", "baseline_title", "count", "duration", "learning_rate", "metric_inline",
+    "metric_title", "moment", "number", "part_title", "plural", "share", "short_count",
+]  # fmt: skip
+
 TASKS: dict[str, str] = {
     "regression": "Regression",
     "classification": "Classification",
@@ -17,31 +24,6 @@ TASK_SENTENCES: dict[str, str] = {
     "classification": "One of several classes is predicted for each row, such as a species.",
     "per_residue": "One class is predicted for every residue of a sequence, such as a secondary structure.",
 }
-METRICS: dict[str, str] = {
-    "spearman": "Spearman correlation",
-    "pearson": "Pearson correlation",
-    "rmse": "RMSE",
-    "mae": "Mean absolute error",
-    "r2": "R²",
-    "ndcg": "NDCG",
-    "enrichment": "Enrichment of the top 10 %",
-    "balanced_accuracy": "Balanced accuracy",
-    "accuracy": "Accuracy",
-    "mcc": "Matthews correlation",
-    "macro_f1": "Macro F1",
-    "auroc": "AUROC",
-    "auprc": "AUPRC",
-    "calibration_error": "Calibration error",
-    "loss": "Loss",
-}
-BASELINES: dict[str, str] = {
-    "majority": "Most common class",
-    "mean": "Mean of training",
-    "composition": "Residue composition",
-    "k_mer": "Residue pairs",
-    "one_hot": "One-hot residues",
-    "frozen_embedding": "Frozen trunk",
-}
 PARTS: dict[str, str] = {
     "embeddings": "Embeddings",
     "blocks": "Blocks",
@@ -49,27 +31,6 @@ PARTS: dict[str, str] = {
     "head": "Head",
     "lora": "LoRA",
 }
-
-
-def metric_title(name: str) -> str:
-    """Return a metric's name for people; a `val_` or `test_` in front is left out."""
-    bare = name.removeprefix("val_").removeprefix("test_")
-    return METRICS.get(bare, bare.replace("_", " ").capitalize())
-
-
-def metric_inline(name: str) -> str:
-    """Return a metric's name as it stands inside a sentence: names of people keep their capital."""
-    title = metric_title(name)
-    return (
-        title
-        if title.startswith(("Spearman", "Pearson", "Matthews", "R", "NDCG", "AU"))
-        else title[:1].lower() + title[1:]
-    )
-
-
-def baseline_title(name: str) -> str:
-    """Return a baseline's name for people."""
-    return BASELINES.get(name, name.replace("_", " ").capitalize())
 
 
 def part_title(name: str) -> str:
