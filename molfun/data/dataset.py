@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import re
 import shutil
 import tempfile
@@ -18,11 +16,9 @@ import numpy as np
 import pandas as pd
 import yaml
 
-from molfun.data.rows import encode_rows
+from molfun.data.prepared import Prepared, count_parts, prepare_datasets
 from molfun.data.saved import FACTS, ROWS, read_facts, read_rows
 from molfun.data.settings import ColumnSettings, SplitSettings, Task
-from molfun.data.splits import PARTS, assign_splits
-from molfun.data.tables import file_rows
 from molfun.errors import DataError, nearest, printable
 
 DATASET_ID = re.compile(r"[a-z0-9][a-z0-9-]{0,99}")
@@ -45,7 +41,8 @@ class Dataset:
             with -1 = no label), `split` ("train", "val", "test"), `row` (int, row of the file), and `aligned` (str with
             gaps) where the table has an alignment of its one chain.
         about: source, citation, licence, notes, example; sha256 of the content; created (ISO time); unseen_classes
-            (without any training row); for regression `target_mean` and `target_std` of the training rows.
+            (without any training row); for regression `target_mean` and `target_std` of the training rows; for folds
+            `table` (sha256 without the split, the same for all of them) and `folds_of` (the name that they share).
     """
 
     id: str
@@ -70,7 +67,7 @@ class Dataset:
     @property
     def counts(self) -> dict[str, int]:
         """Number of rows of each part."""
-        return _counts(self.frame)
+        return count_parts(self.frame)
 
     def fitting(self, max_residues: int) -> Dataset:
         """Return the dataset as a model sees it: rows that it skips for their length are of no part.
@@ -121,32 +118,21 @@ def save_dataset(
     Raises:
         DataError: A column is absent, a target cannot be read, or the split is impossible.
     """
-    rows, classes = encode_rows(frame, columns)
-    rows["split"] = assign_splits(frame, columns, split).to_numpy()
-    rows["row"] = file_rows(frame)
-    sha256 = _content_hash(rows, columns, split, classes)
-    dataset_id = f"{slug(name)}-{sha256[:8]}"
-    folder = Path(root) / dataset_id
-    facts: dict[str, Any] = {
-        "sha256": sha256,
-        "created": datetime.now(UTC).isoformat(timespec="seconds"),
-        "unseen_classes": _unseen_classes(rows, classes, columns),
-    }
-    facts |= _target_scale(rows, columns)
+    (prepared,) = prepare_datasets(frame, columns, {name: split}, about=about)
+    return write_dataset(root, prepared)
+
+
+def write_dataset(root: Path, prepared: Prepared) -> Dataset:
+    """Save a dataset that was prepared, where it is not there yet; return it.
+
+    Raises:
+        DataError: The folder cannot be written.
+    """
+    folder = Path(root) / prepared.content["id"]
     if not (folder / FACTS).exists():
-        content = {
-            "id": dataset_id,
-            "name": name,
-            "task": columns.task,
-            "rows": len(rows),
-            "counts": _counts(rows),
-            "classes": list(classes),
-            "columns": columns.model_dump(mode="json"),
-            "split": split.model_dump(mode="json"),
-            "about": dict(about or {}) | facts,
-        }
-        _write(folder, rows, content)
-    return load_dataset(root, dataset_id)
+        about = {**prepared.content["about"], "created": datetime.now(UTC).isoformat(timespec="seconds")}
+        _write(folder, prepared.rows, {**prepared.content, "about": about})
+    return load_dataset(root, folder.name)
 
 
 def load_dataset(root: Path, dataset_id: str) -> Dataset:
@@ -184,45 +170,6 @@ def list_datasets(root: Path) -> list[dict[str, Any]]:
             about = facts.about.model_dump(exclude_unset=True)
             found.append(entry | {"about": about, "created": facts.about.created})
     return sorted(found, key=lambda entry: str(entry["created"]), reverse=True)
-
-
-def slug(name: str) -> str:
-    """Return a name as lower-case letters, digits and single hyphens, at most 40."""
-    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:40].strip("-") or "dataset"
-
-
-def _unseen_classes(rows: pd.DataFrame, classes: tuple[str, ...], columns: ColumnSettings) -> list[str]:
-    """Return the classes without any training row: no model can learn to predict them."""
-    if columns.task == "regression":
-        return []
-    train = rows.loc[rows["split"] == "train", "target"]
-    seen = set(train) if columns.task == "classification" else {index for cell in train for index in cell}
-    return [name for index, name in enumerate(classes) if index not in seen]
-
-
-def _target_scale(rows: pd.DataFrame, columns: ColumnSettings) -> dict[str, float]:
-    if columns.task != "regression":
-        return {}
-    train = rows.loc[rows["split"] == "train", "target"].to_numpy(dtype=float)
-    if len(train) and float(train.std()) == 0.0:
-        raise DataError(
-            f"All {len(train)} training rows have the same value {train[0]:g} in column {columns.target!r}, "
-            "so there is nothing to learn; choose another split or column."
-        )
-    return {"target_mean": float(train.mean()), "target_std": float(train.std())}
-
-
-def _counts(rows: pd.DataFrame) -> dict[str, int]:
-    return {part: int((rows["split"] == part).sum()) for part in PARTS}
-
-
-def _content_hash(rows: pd.DataFrame, columns: ColumnSettings, split: SplitSettings, classes: tuple[str, ...]) -> str:
-    """Return the sha256 of everything that a run sees; independent of file formats and of library versions."""
-    head = json.dumps([columns.model_dump(mode="json"), split.model_dump(mode="json"), list(classes)], sort_keys=True)
-    digest = hashlib.sha256(head.encode())
-    for record in rows[sorted(rows.columns)].itertuples(index=False):
-        digest.update(repr([cell.item() if isinstance(cell, np.generic) else cell for cell in record]).encode())
-    return digest.hexdigest()
 
 
 def _write(folder: Path, rows: pd.DataFrame, content: dict[str, Any]) -> None:

@@ -33,6 +33,7 @@ class About(BaseModel):
     licence: ShownText = ""
     notes: list[ShownText] = []
     created: ShownText = ""
+    table: str = ""
     unseen_classes: list[str] = []
 
 

@@ -1,0 +1,128 @@
+"""A dataset before it is saved: rows encoded and divided, what is known of them, and the id that follows from it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from molfun.data.rows import encode_rows
+from molfun.data.settings import ColumnSettings, SplitSettings
+from molfun.data.splits import PARTS, assign_splits
+from molfun.data.tables import file_rows
+from molfun.errors import DataError
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A dataset that can be saved: everything that could forbid it was looked at, and nothing is written yet.
+
+    Attributes:
+        rows: As `Dataset.frame` has them.
+        content: What `dataset.yaml` will say.
+    """
+
+    rows: pd.DataFrame
+    content: dict[str, Any]
+
+
+def prepare_datasets(
+    frame: pd.DataFrame,
+    columns: ColumnSettings,
+    splits: Mapping[str, SplitSettings],
+    *,
+    about: Mapping[str, Any] | None = None,
+    encoded: tuple[pd.DataFrame, tuple[str, ...]] | None = None,
+) -> list[Prepared]:
+    """Encode and split a table, once or in several ways.
+
+    Args:
+        frame: As in `save_dataset`.
+        columns: As there.
+        splits: How rows are divided, by the name of each dataset.
+        about: As there.
+        encoded: Rows without their split, and class names, where the table was encoded before.
+
+    Raises:
+        DataError: As there.
+    """
+    rows, classes = encoded or encode_rows(frame, columns)
+    rows = rows if encoded else rows.assign(row=file_rows(frame))
+    has_folds = any(split.num_folds for split in splits.values())
+    common = {**(about or {}), "table": _content_hash(rows, columns, None, classes)} if has_folds else dict(about or {})
+    found = []
+    for name, split in splits.items():
+        divided = rows.assign(split=assign_splits(frame, columns, split).to_numpy())
+        facts = {"sha256": _content_hash(divided, columns, split, classes)}
+        facts |= {"unseen_classes": _unseen_classes(divided, classes, columns), **_target_scale(divided, columns)}
+        found.append(Prepared(divided, _content(name, divided, columns, split, classes, common | facts)))
+    return found
+
+
+def _content(
+    name: str, rows: pd.DataFrame, columns: ColumnSettings, split: SplitSettings, classes: tuple[str, ...],
+    about: dict[str, Any],
+) -> dict[str, Any]:  # fmt: skip
+    return {
+        "id": f"{slug(name)}-{about['sha256'][:8]}",
+        "name": name,
+        "task": columns.task,
+        "rows": len(rows),
+        "counts": count_parts(rows),
+        "classes": list(classes),
+        "columns": columns.model_dump(mode="json"),
+        "split": split.model_dump(mode="json"),
+        "about": about,
+    }
+
+
+def count_parts(rows: pd.DataFrame) -> dict[str, int]:
+    """Return the number of rows of each part."""
+    return {part: int((rows["split"] == part).sum()) for part in PARTS}
+
+
+def slug(name: str) -> str:
+    """Return a name as lower-case letters, digits and single hyphens, at most 40."""
+    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:40].strip("-") or "dataset"
+
+
+def _unseen_classes(rows: pd.DataFrame, classes: tuple[str, ...], columns: ColumnSettings) -> list[str]:
+    """Return the classes without any training row: no model can learn to predict them."""
+    if columns.task == "regression":
+        return []
+    train = rows.loc[rows["split"] == "train", "target"]
+    seen = set(train) if columns.task == "classification" else {index for cell in train for index in cell}
+    return [name for index, name in enumerate(classes) if index not in seen]
+
+
+def _target_scale(rows: pd.DataFrame, columns: ColumnSettings) -> dict[str, float]:
+    if columns.task != "regression":
+        return {}
+    train = rows.loc[rows["split"] == "train", "target"].to_numpy(dtype=float)
+    if len(train) and float(train.std()) == 0.0:
+        raise DataError(
+            f"All {len(train)} training rows have the same value {train[0]:g} in column {columns.target!r}, "
+            "so there is nothing to learn; choose another split or column."
+        )
+    return {"target_mean": float(train.mean()), "target_std": float(train.std())}
+
+
+def _content_hash(
+    rows: pd.DataFrame, columns: ColumnSettings, split: SplitSettings | None, classes: tuple[str, ...]
+) -> str:
+    """Return the sha256 of everything that a run sees, or of the table alone where there is no split.
+
+    It is independent of file formats and of library versions.
+    """
+    divided = [] if split is None else [split.model_dump(mode="json")]
+    head = json.dumps([columns.model_dump(mode="json"), *divided, list(classes)], sort_keys=True)
+    digest = hashlib.sha256(head.encode())
+    for record in rows[sorted(rows.columns)].itertuples(index=False):
+        digest.update(repr([cell.item() if isinstance(cell, np.generic) else cell for cell in record]).encode())
+    return digest.hexdigest()
