@@ -1,4 +1,4 @@
-"""The tables of residues and atoms, against those of another implementation and of the chemical component dictionary."""
+"""Tables of residues and atoms, against those of another implementation and of the chemical component dictionary."""
 
 from __future__ import annotations
 
