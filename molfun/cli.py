@@ -23,7 +23,7 @@ runs.register(runs_app)
 storage.register(app, runs_app)
 data.register(app)
 parameters.register(app)
-race.register(app)
+race.register(app, runs_app)
 predict.register(app)
 
 

@@ -59,7 +59,7 @@ def prepare_datasets(
     found = []
     for name, split in splits.items():
         divided = rows.assign(split=assign_splits(frame, columns, split).to_numpy())
-        facts = {"sha256": _content_hash(divided, columns, split, classes)}
+        facts: dict[str, Any] = {"sha256": _content_hash(divided, columns, split, classes)}
         facts |= {"unseen_classes": _unseen_classes(divided, classes, columns), **_target_scale(divided, columns)}
         found.append(Prepared(divided, _content(name, divided, columns, split, classes, common | facts)))
     return found

@@ -64,12 +64,20 @@ def plan_run(
     Raises:
         MolfunError: Anything that forbids a start; nothing was created but, at most, the dataset.
     """
-    changes = dict(changes or {})
-    told = set(_paths(values)) | set(changes)
-    spec = _forget_untold(with_strategy(RunSpec.parse(values), strategy).changed(changes), told)
+    spec, told = told_spec(values, strategy=strategy, changes=changes or {})
     if not values.get("strategy"):
         spec = _recommend(home, spec, told=told)
     return resolve_spec(home, spec)
+
+
+def told_spec(values: Mapping[str, Any], *, strategy: str = "", changes: Mapping[str, Any]) -> tuple[RunSpec, set[str]]:
+    """Return a spec as it was told, and the dotted names of what was told; arguments as in `plan_run`.
+
+    Raises:
+        SettingError: A setting is unknown or outside its bounds.
+    """
+    told = set(_paths(values)) | set(changes)
+    return _forget_untold(with_strategy(RunSpec.parse(values), strategy).changed(changes), told), told
 
 
 def _forget_untold(spec: RunSpec, told: set[str]) -> RunSpec:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -77,9 +78,7 @@ def plan_race(
     bases, dataset = _bases(home, specs, kinds, grid)
     are_several = not isinstance(specs, RunSpec) and len(specs) > 1
     found = [(name, base, changes) for name, base in bases for changes in _points(base, grid)]
-    num_runs = len(found) * max(1, len(seeds))
-    if num_runs > MAX_RUNS:
-        raise SettingError(f"The race would have {num_runs} runs; {MAX_RUNS} is the most.")
+    refuse_many(len(found) * max(1, len(seeds)))
     tag = f"race {race_id.removesuffix(SUFFIX)[-4:]}"
     entries = []
     for number, (name, base, changes) in enumerate(found):
@@ -89,6 +88,22 @@ def plan_race(
             run_id = f"{race_id}-{name}{f'-g{number}' if grid else ''}-s{seed}"
             entries.append(Entry(run_id, resolve_spec(home, own)[0], tag))
     return entries
+
+
+def refuse_many(num_runs: int) -> None:
+    """Hold that a race has no more runs than can be compared.
+
+    Raises:
+        SettingError: It has.
+    """
+    if num_runs > MAX_RUNS:
+        raise SettingError(f"The race would have {num_runs} runs; {MAX_RUNS} is the most.")
+
+
+def count_runs(kinds: Sequence[str], grid: Grid) -> int:
+    """Return how many runs a race has for each seed; a strategy that lacks a setting races without it."""
+    fields = {kind: STRATEGIES[kind].settings.model_fields for kind in kinds}
+    return sum(prod(len(values) for path, values in grid.items() if has_setting(fields[kind], path)) for kind in kinds)
 
 
 def parse_grid(texts: Iterable[str]) -> dict[str, list[str]]:

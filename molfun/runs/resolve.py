@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import pandas as pd
 from molfun.adapters.catalog import ModelCard
 from molfun.data.checks import check_table
 from molfun.data.dataset import Dataset, load_dataset, save_dataset
-from molfun.data.examples import save_example
+from molfun.data.examples import about_example, find_example, load_example, save_example
 from molfun.data.guess import guess_columns, looks_like_protein
 from molfun.data.problems import Problem
 from molfun.data.settings import ColumnSettings, SplitSettings
@@ -35,10 +36,7 @@ def resolve_data(home: Path, source: DataSource, card: ModelCard, *, seed: int |
         DataError: The rows cannot be read, or the model cannot read them.
         SettingError: Not exactly one of dataset, example and table is given.
     """
-    given = [name for name in ("dataset", "example", "table") if getattr(source, name)]
-    if len(given) != 1:
-        came = " and ".join(f"data.{name}" for name in given) or "none of them"
-        raise SettingError(f"Expected one of data.dataset, data.example and data.table, got {came}; give exactly one.")
+    check_source(source)
     root = home / "datasets"
     if source.table:
         return _save_table(root, source, card)
@@ -47,14 +45,60 @@ def resolve_data(home: Path, source: DataSource, card: ModelCard, *, seed: int |
     return dataset
 
 
+def check_source(source: DataSource) -> None:
+    """Hold that exactly one of dataset, example and table is given.
+
+    Raises:
+        SettingError: It is not.
+    """
+    given = [name for name in ("dataset", "example", "table") if getattr(source, name)]
+    if len(given) != 1:
+        came = " and ".join(f"data.{name}" for name in given) or "none of them"
+        raise SettingError(f"Expected one of data.dataset, data.example and data.table, got {came}; give exactly one.")
+
+
 def _save_table(root: Path, source: DataSource, card: ModelCard) -> Dataset:
+    table = read_source(source, card)
+    return save_dataset(root, table.frame, table.columns, table.split, name=table.name, about=table.about)
+
+
+@dataclass(frozen=True)
+class SourceTable:
+    """Rows that are not saved yet, with what is told or guessed of them.
+
+    Attributes:
+        frame: As `read_table` gives it.
+        columns: Which columns are used.
+        split: How rows are divided.
+        name: Of the dataset that it becomes.
+        about: Kept with the dataset.
+    """
+
+    frame: pd.DataFrame
+    columns: ColumnSettings
+    split: SplitSettings
+    name: str
+    about: dict[str, Any]
+
+
+def read_source(source: DataSource, card: ModelCard) -> SourceTable:
+    """Read a table or an example.
+
+    Raises:
+        DataError: It cannot be read, or the model cannot read it.
+    """
+    if source.example:
+        example = find_example(source.example)
+        split = source.split or example.split
+        frame = load_example(example.name, split.seed)
+        about = {**about_example(example, frame), "seed": split.seed}
+        return SourceTable(frame, example.columns, split, example.title, about)
     path = Path(source.table).expanduser()
     frame = read_table(path, values=Path(source.values).expanduser() if source.values else None)
     columns = complete_columns(frame, source.columns)
     problems = check_table(frame, columns, letters=card.alphabet.letters, max_residues=card.num_residues_limit)
     refuse(problems, f"The table {path.name} cannot be used with {card.title}")
-    split = source.split or SplitSettings()
-    return save_dataset(root, frame, columns, split, name=path.stem, about={"source": path.name})
+    return SourceTable(frame, columns, source.split or SplitSettings(), path.stem, {"source": path.name})
 
 
 def complete_columns(frame: pd.DataFrame, given: ColumnSettings | None) -> ColumnSettings:

@@ -179,6 +179,21 @@ def run_table(runs: pd.DataFrame) -> Table:
     return table
 
 
+def folds_table(found: pd.DataFrame, metric: str) -> Table:
+    """Return the pooled score of every arm and baseline of a cross-validation (`pooled.pooled_table`)."""
+    table = Table(title=f"Test {metric} over folds", title_justify="left", box=SIMPLE_HEAD, padding=(0, 1))
+    table.add_column("", overflow="fold", ratio=1)
+    for name in ("folds", "mean", "sd", "pooled", "95 %", "rows"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for row in found.to_dict("records"):
+        between = f"{number(row['low'])} to {number(row['high'])}" if math.isfinite(row["low"]) else ""
+        table.add_row(
+            Text(row["title"], style="dim" if row["is_baseline"] else ""), f"{row['folds']} of {row['expected']}",
+            number(row["mean"]), number(row["sd"]), number(row["pooled"]), between, f"{row['rows']:,}",
+        )  # fmt: skip
+    return table
+
+
 def _two_lines(first: str, second: str) -> Text:
     return Text.assemble(str(first), "\n", (str(second), "dim"))
 

@@ -8,25 +8,25 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
 from molfun.errors import MolfunError
 from molfun.runs.advice import schedule
-from molfun.runs.comparison import differing_settings
+from molfun.runs.comparison import SEED, differing_settings, name_groups, value_title
+from molfun.runs.cross_validation import arms_of
 from molfun.runs.history import summarise
 from molfun.runs.spec import RunSpec
 from molfun.runs.status import run_status
 from molfun.runs.store import RunFolder
-from molfun.training.catalog import STRATEGIES
 from molfun.ui import compare_charts, panels, shell, text, theme
 from molfun.ui.compare_charts import AXES, Curves
 from molfun.ui.live_chart import draw_live_chart
 
 MAX_RUNS = 56  # as many as there are looks of a line
-KIND, SEED = "strategy.kind", "training.seed"
 BUT_SEED = "but_seed"  # groups runs that are alike but for the seed
+BUT_FOLD = "but_fold"  # groups runs that are alike but for the seed and the rows that they test
+BUT = {BUT_SEED: "All but the seed", BUT_FOLD: "All but fold and seed"}
 
 
 @dataclass(frozen=True)
@@ -130,7 +130,7 @@ def draw_view(metrics: Sequence[str], settings: Sequence[str]) -> View:
         group_by = st.selectbox(
             "Group by", list(settings), index=list(settings).index(told_group) if told_group in settings else None,
             key=f"compare.group.{'|'.join(settings)}", placeholder="Nothing", width=220, disabled=not settings,
-            format_func=lambda name: "All but the seed" if name == BUT_SEED else name,
+            format_func=lambda name: BUT.get(name, name),
             help="Draws the mean and the range of runs that have the same value: seeds of one strategy, for example.",
         )  # fmt: skip
         log_scale = st.toggle("Log scale", value=shell.query("log") == "1", key="compare.log")
@@ -222,43 +222,23 @@ def group_names(chosen: Sequence[Chosen]) -> list[str]:
     names = [str(name) for name, values in table.iterrows() if len(set(values)) < len(values)]
     others = table.drop(index=SEED, errors="ignore")
     has_repeats = SEED in table.index and len(others) > 0 and bool(others.T.duplicated().any())
-    return [BUT_SEED, *names] if has_repeats else names
+    folds = [BUT_FOLD] if arms_of([one.folder for one in chosen]) else []
+    return [*folds, *([BUT_SEED] if has_repeats else []), *names]
 
 
 def groups_of(chosen: Sequence[Chosen], setting: str) -> dict[str, str] | None:
     """Return the group of every run by its id, None where they are not grouped."""
     table = differing_settings(specs_of(chosen))
     if setting == BUT_SEED:
-        return _groups_but_seed(chosen, table.drop(index=SEED, errors="ignore"))
+        named = name_groups(table.drop(index=SEED, errors="ignore"))
+        return {one.folder.id: named.get(one.title, "alike") for one in chosen}
+    if setting == BUT_FOLD:
+        arms = arms_of([one.folder for one in chosen])
+        return {one.folder.id: arms.get(one.folder.id, one.title) for one in chosen} if arms else None
     if setting not in table.index:
         return None
     values = table.loc[setting].to_dict()
     return {one.folder.id: value_title(setting, str(values.get(one.title, ""))) for one in chosen}
-
-
-def _groups_but_seed(chosen: Sequence[Chosen], table: pd.DataFrame) -> dict[str, str]:
-    """Return groups of runs that differ in nothing but the seed, named by the settings that tell them apart."""
-    told = table.drop(index=[name for name in table.index if _follows(table, str(name))])
-    titles = {
-        title: ", ".join(value_title(str(name), str(value)) for name, value in column.items() if value != "")
-        for title, column in told.items()
-    }
-    return {one.folder.id: titles.get(one.title, "") or "alike" for one in chosen}
-
-
-def _follows(table: pd.DataFrame, name: str) -> bool:
-    """Tell whether a setting is a matter of the strategy alone: the same in all runs of a strategy."""
-    if name == KIND or KIND not in table.index:
-        return False
-    pairs = pd.DataFrame({"kind": table.loc[KIND], "value": table.loc[name]})
-    return bool((pairs.groupby("kind")["value"].nunique() == 1).all())
-
-
-def value_title(setting: str, value: str) -> str:
-    """Return what a group is called."""
-    if setting == KIND and value in STRATEGIES:
-        return STRATEGIES[value].title
-    return f"{setting.rpartition('.')[2]} {value or 'none'}"
 
 
 def draw_states(chosen: Sequence[Chosen]) -> None:

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
-from math import prod
 
 import streamlit as st
 
 from molfun.errors import MolfunError
+from molfun.runs.comparison import KIND
 from molfun.runs.launchers.catalog import TITLES
-from molfun.runs.race import SUFFIX, UNRACED, Entry, Grid, enter, has_setting, parse_grid, plan_race
+from molfun.runs.race import SUFFIX, UNRACED, Entry, Grid, count_runs, enter, parse_grid, plan_race
 from molfun.runs.spec import RunSpec
 from molfun.settings import SettingInfo, Settings, describe_settings
 from molfun.training.catalog import STRATEGIES
 from molfun.training.settings import TrainingSettings
 from molfun.ui import shell, text
-from molfun.ui.compare_panels import BUT_SEED, KIND
+from molfun.ui.compare_panels import BUT_SEED
 from molfun.ui.launch_desk import launch_desk
 
 MAX_SEEDS = 5
@@ -99,12 +99,6 @@ def varied_settings() -> dict[str, SettingInfo]:
             if info.kind != "list" and f"{section}.{info.name}" not in UNRACED:
                 found.setdefault(f"{section}.{info.name}", info)
     return found
-
-
-def count_runs(kinds: Sequence[str], grid: Grid) -> int:
-    """Return how many runs a race has for each seed; a strategy that lacks a setting races without it."""
-    fields = {kind: STRATEGIES[kind].settings.model_fields for kind in kinds}
-    return sum(prod(len(values) for path, values in grid.items() if has_setting(fields[kind], path)) for kind in kinds)
 
 
 def _start(spec: RunSpec, run_id: str, kinds: Sequence[str], num_seeds: int, grid: Grid) -> None:
