@@ -131,11 +131,15 @@ def _interval(
     if num_rows < FEWEST_ROWS:
         return {}, {}
     dice = np.random.default_rng(0)
-    times = int(np.clip(MAX_CELLS // num_rows, FEWEST_RESAMPLES, NUM_RESAMPLES))
-    drawn = pd.DataFrame([score(dice.integers(0, num_rows, num_rows)) for _ in range(times)])
+    drawn = pd.DataFrame([score(dice.integers(0, num_rows, num_rows)) for _ in range(num_resamples(num_rows))])
     known = drawn.columns[drawn.notna().mean() > 0.5]
     low, high = (drawn[known].quantile(q) for q in (0.025, 0.975))
     return low.to_dict(), high.to_dict()
+
+
+def num_resamples(num_rows: int) -> int:
+    """Return over how many resamples of so many rows an interval is taken."""
+    return int(np.clip(MAX_CELLS // max(1, num_rows), FEWEST_RESAMPLES, NUM_RESAMPLES))
 
 
 def _scorer(table: pd.DataFrame, task: str, classes: Sequence[str]) -> Callable[[Values], dict[str, float]]:

@@ -131,6 +131,21 @@ PREFLIGHT: dict[str, Check] = {
 SCOREBOARD: dict[str, Check] = {
     "primary": text, "weights": text, "baselines": mapping(mapping(number, has_gaps=True)),
     "test": record("metrics", metrics=mapping(number, has_gaps=True), rows=count),
+    "checkpoint": record(epoch=count, weights=text),
+}  # fmt: skip
+PARAMETERS: dict[str, Check] = {
+    "total": count, "trainable": count, "warnings": items(text),
+    "parts": items(record("name", "total", "trainable", name=text, total=count, trainable=count, lr=number)),
+    "groups": items(record("name", "num_parameters", name=text, num_parameters=count, lr=number)),
+    "lora": record("layers", "reached", layers=count, reached=count, blocks=count, blocks_reached=count),
+}  # fmt: skip
+ENVIRONMENT: dict[str, Check] = {
+    "python": text, "packages": mapping(text), "system": text, "num_cpus": count, "device": text,
+    "num_processes": count, "git": record("commit", commit=text, changed=flag),
+}  # fmt: skip
+EVENT: dict[str, Check] = {
+    "kind": text, "t": moment, "segment": count, "step": count, "name": text, "action": text, "factor": number,
+    "epochs": count, "before": count, "message": text,
 }  # fmt: skip
 MANIFEST: dict[str, Check] = {"step": count, "epoch": count, "weights": text}
 END: dict[str, Check] = {"status": text, "cause": text}

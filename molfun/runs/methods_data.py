@@ -1,0 +1,120 @@
+"""Sentences on the data of a run, made of recorded facts alone: which rows, how cleaned, how divided, how alike."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+PART_TITLES = {"train": "training", "val": "validation", "test": "test"}
+IDENTITY = (
+    "Identity is the number of identical residues of the best global alignment with free ends (BLOSUM62, 11 to open a "
+    "gap, 1 to extend it) over the length of the shorter sequence."
+)
+
+
+def data_sentences(data: Mapping[str, Any]) -> list[str]:
+    """Return what was done with the data.
+
+    Args:
+        data: As `molfun.runs.evidence.collect` gives them.
+    """
+    return [sentence for sentence in (
+        _rows(data), _cleaning(data), _split(data), _unseen(data), _too_long(data), _likeness(data), _identity(data)
+    ) if sentence]  # fmt: skip
+
+
+def listed(names: list[str]) -> str:
+    """Return names in a row.
+
+    >>> listed(["a"]), listed(["a", "b", "c"])
+    ('a', 'a, b and c')
+    """
+    return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
+
+
+def _rows(data: Mapping[str, Any]) -> str:
+    if not data["is_there"]:
+        return (
+            f"The data (id {data['id']}) are no longer there, so their hash, their cleaning and how alike their parts "
+            "are is not known."
+        )
+    total = sum(data["rows"].values())
+    source = f", from {data['source']}" if data["source"] else ""
+    return f"The data are “{data['name']}”{source}: {total:,} rows (id {data['id']}, sha256 {data['sha256']})."
+
+
+def _cleaning(data: Mapping[str, Any]) -> str:
+    if not data["is_there"]:
+        return ""
+    if data["recipe"] is None:
+        return "The table was cleaned by a recipe that this version cannot read."
+    steps = [str(step["title"]) for step in data["recipe"]]
+    if not steps:
+        return ""
+    return f"Before that, the table was cleaned in {len(steps)} recorded step(s): {'; '.join(steps)}."
+
+
+def _split(data: Mapping[str, Any]) -> str:
+    split = data["split"]
+    if split is None:
+        return "How the rows were divided is not recorded."
+    parts = [f"{count:,} {PART_TITLES[part]}" for part, count in (data["rows"] or {}).items()]
+    into = f" into {listed(parts)} rows" if parts else ""
+    fold = f", as fold {split['fold']} of {split['num_folds']}" if split.get("num_folds") else ""
+    seed = f" (split seed {split['seed']})" if "seed" in split else ""
+    return f"The rows were divided{into}{fold}, {_HOW[split['kind']](split)}{seed}."
+
+
+def _by_num_mutations(split: Mapping[str, Any]) -> str:
+    most = split["max_mutations"]
+    return f"by the number of mutations: rows with up to {most} train and validate, rows with more are tested"
+
+
+_HOW = {
+    "random": lambda split: "at random, row by row",
+    "stratified": lambda split: "at random with the same share of every class, or of low and high values, in each part",
+    "identity": lambda split: (
+        f"by sequence identity: no sequence shares more than {split['max_identity']:.0%} of its residues with one of "
+        "another part"
+    ),
+    "position": lambda split: "by mutated position: no test row is mutated where a training row is",
+    "num_mutations": _by_num_mutations,
+    "value": lambda split: (
+        f"by value: the {'highest' if split['held_out'] == 'high' else 'lowest'} values of the target are tested"
+    ),
+    "time": lambda split: (
+        f"by time: the newest rows by the column “{split['column']}” are tested, the newest of the others validate"
+    ),
+    "group": lambda split: f"by group: rows of one value of the column “{split['column']}” stay in one part",
+    "column": lambda split: f"as the column “{split['column']}” of the table says",
+}
+
+
+def _unseen(data: Mapping[str, Any]) -> str:
+    unseen = [str(name) for name in data.get("unseen_classes") or []]
+    return f"No training row has the class(es) {listed(unseen)}." if unseen else ""
+
+
+def _too_long(data: Mapping[str, Any]) -> str:
+    num, limit = data.get("longer"), data.get("max_residues")
+    if not num:
+        return ""
+    done = {
+        "crop": "were cut to their first residues", "window": "were cut to the residues around their middle",
+        "skip": "were left out of training and test",
+    }.get(str(data["too_long"]))  # fmt: skip
+    return f"{num:,} row(s) with more than the {limit:,} residues that the model takes {done}." if done else ""
+
+
+def _likeness(data: Mapping[str, Any]) -> str:
+    leaks = data["leaks"]
+    if not leaks or not leaks["test_rows"]:
+        return ""
+    some = "" if leaks["compared_rows"] == leaks["test_rows"] else f" ({leaks['compared_rows']:,} of them, drawn)"
+    return f"The test rows were compared with the training rows{some}: {leaks['sentence']}"
+
+
+def _identity(data: Mapping[str, Any]) -> str:
+    is_split = (data["split"] or {}).get("kind") == "identity"
+    is_told = "of its residues" in _likeness(data) or "of their residues" in _likeness(data)
+    return IDENTITY if is_split or is_told else ""
