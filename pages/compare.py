@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from molfun.ui import compare_panels, compare_scores, shell
+from molfun.ui import compare_panels, compare_scores, fold_panels, shell
 
 shell.page_title("Compare", "Runs over each other, scores with their uncertainty, and what differs.")
 known = compare_panels.known_runs()
@@ -13,7 +13,7 @@ if len(known) < 2:
     st.page_link(shell.NEW_RUN, label="New run", icon=":material/add_circle:")
     st.stop()
 chosen = compare_panels.draw_choice(known)
-shell.keep_in_address({"runs": ",".join(one.folder.id for one in chosen)})
+shell.keep_in_address({"runs": ",".join(one.folder.id for one in chosen), "tag": None})
 if not chosen:
     st.info("Choose runs above, or tick them on the page Runs.", icon=":material/arrow_upward:")
     st.page_link(shell.RUNS, label="All runs", icon=":material/list_alt:")
@@ -21,6 +21,7 @@ if not chosen:
 with shell.sentences():
     view = compare_panels.draw_view(compare_panels.common_metrics(chosen), compare_panels.group_names(chosen))
     compare_panels.draw_curves(chosen, view)
+    fold_panels.draw_folds([one.folder for one in chosen])
     st.subheader("Scores", anchor=False)
     compare_scores.draw_scores(chosen, view)
     st.subheader("What differs", anchor=False)

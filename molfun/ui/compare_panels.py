@@ -16,6 +16,7 @@ from molfun.runs.advice import schedule
 from molfun.runs.comparison import SEED, differing_settings, name_groups, value_title
 from molfun.runs.cross_validation import arms_of
 from molfun.runs.history import summarise
+from molfun.runs.notes import tags_of
 from molfun.runs.spec import RunSpec
 from molfun.runs.status import run_status
 from molfun.runs.store import RunFolder
@@ -58,7 +59,9 @@ def known_runs() -> dict[str, RunFolder]:
 
 
 def told_runs(known: Mapping[str, RunFolder]) -> list[str]:
-    """Return the runs that the address names and that are there."""
+    """Return the runs that the address names, one by one or by a tag, and that are there."""
+    if shell.query("tag") and not shell.query("runs"):
+        return [run_id for run_id in reversed(list(known)) if shell.query("tag") in tags_of(known[run_id])][:MAX_RUNS]
     return [run_id for run_id in dict.fromkeys(shell.query("runs").split(",")) if run_id in known][:MAX_RUNS]
 
 

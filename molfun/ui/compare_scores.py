@@ -16,6 +16,7 @@ from molfun.data.exports import to_csv
 from molfun.data.settings import lower_is_better
 from molfun.runs.certainty import read_predictions
 from molfun.runs.comparison import differing_settings
+from molfun.runs.cross_validation import arms_of
 from molfun.runs.resampling import CONFIDENCE, NUM_RESAMPLES, Interval, Resampled, difference_interval, resample
 from molfun.runs.store import RunFolder
 from molfun.training.catalog import STRATEGIES
@@ -219,6 +220,8 @@ def conclusion(chosen: Sequence[Chosen]) -> str:
     differences = {one.title: difference_of(first, one) for one in others}
     said = f"**{shell.plain(first.title)}** scores highest ({text.number(first.row['test'])})"
     share = share_ahead(first, others)
+    if share is None and arms_of([one.folder for one in chosen]):
+        return "These runs are folds and tested different rows: *Cross-validation* says what they make together."
     if share is None or any(found is None for found in differences.values()):
         return f"{said}; not all of these runs were tested on the same rows, so how sure that is cannot be told."
     said += f", and does so in {share:.0%} of {NUM_RESAMPLES:,} resamples of the test rows"
@@ -305,7 +308,11 @@ def draw_groups(chosen: Sequence[Chosen], setting: str) -> None:
         table.style.format(dict.fromkeys(("Mean", "Spread", "Lowest", "Highest"), "{:.3f}"), na_rep="–"),
         hide_index=True, width="content", alt="Test scores by group", placeholder="–",
     )  # fmt: skip
-    st.caption("Spread: the standard deviation over the runs of a group, such as seeds; one run has none.")
+    st.caption(
+        "Spread: the standard deviation over the runs of a group; one run has none. Over seeds it tells what chance in "
+        "training does (the order of rows, new weights, dropout) on this one split; over folds it tells what the "
+        "choice of rows does as well."
+    )
 
 
 def draw_settings(chosen: Sequence[Chosen]) -> None:

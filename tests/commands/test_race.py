@@ -77,7 +77,7 @@ def test_a_cross_validation_is_queued_whole(home: Path, tmp_path: Path) -> None:
         assert [run_id.partition("-cv-")[2] for run_id in ids] == ["f1-lora-s0", "f2-lora-s0"]
         assert sorted(folder.id for folder in RunStore(home).list()) == sorted(ids)
         (tag,) = {tuple(tags_of(folder)) for folder in RunStore(home).list()}
-        assert f"`molfun runs pooled {tag[0]}`, or in the app at /compare?tag={tag[0]}" in done.output
+        assert f"`molfun runs pooled {tag[0]}`, or in the app at /compare?tag={tag[0]}&group=but_fold" in done.output
         shown = CliRunner().invoke(app, ["runs", "pooled", tag[0]]).output
         assert "LoRA lacks 2 of 2 test scores: fold 1" in shown
     finally:
