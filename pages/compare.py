@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from molfun.ui import compare_panels, compare_scores, fold_panels, shell
+from molfun.ui import compare_panels, compare_scores, evidence_panels, fold_panels, shell
 
 shell.page_title("Compare", "Runs over each other, scores with their uncertainty, and what differs.")
 known = compare_panels.known_runs()
@@ -26,3 +26,6 @@ with shell.sentences():
     compare_scores.draw_scores(chosen, view)
     st.subheader("What differs", anchor=False)
     compare_scores.draw_settings(chosen)
+    evidence_panels.draw_evidence(
+        [one.folder for one in chosen], key="compare.evidence", view=view, baseline=shell.query("baseline")
+    )

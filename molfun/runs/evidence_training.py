@@ -72,7 +72,10 @@ def read_course(events: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     Args:
         events: As `read_events` returns them.
     """
-    starts, undone, resumes, steered, alerts = 0, 0, [], [], []
+    starts, undone = 0, 0
+    steered: list[dict[str, Any]] = []
+    resumes: list[dict[str, Any]] = []
+    alerts: list[str] = []
     for event in (fitting(raw, shapes.EVENT) for raw in events):
         kind, step = event.get("kind"), event.get("step")
         starts += kind == "start"

@@ -43,8 +43,7 @@ def group_paragraph(runs: Sequence[Mapping[str, Any]], differing: pd.DataFrame) 
         runs: Facts of each run.
         differing: As `molfun.runs.comparison.differing_settings` gives them, by the titles of the runs.
     """
-    told = [sentences(facts) for facts in runs]
-    common = [sentence for sentence in told[0] if all(sentence in others for others in told[1:])]
+    common = shared_sentences(runs)
     titles = listed([f"“{facts['run']['title']}”" for facts in runs])
     beginning = f"{len(runs)} runs are reported together: {titles}. What is said here holds for all of them."
     seeds = sorted({facts["settings"]["training"]["seed"] for facts in runs if facts["settings"]})
@@ -53,6 +52,17 @@ def group_paragraph(runs: Sequence[Mapping[str, Any]], differing: pd.DataFrame) 
         f"The training seeds were {listed(list(map(str, seeds)))}." if len(seeds) > 1 else "",
     ]
     return " ".join(part for part in (beginning, *common, *end, references(runs)) if part)
+
+
+def shared_sentences(runs: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return what holds for each of several runs, in order."""
+    first, *others = [sentences(facts) for facts in runs]
+    return [sentence for sentence in first if all(sentence in told for told in others)]
+
+
+def own_paragraph(facts: Mapping[str, Any], shared: Sequence[str]) -> str:
+    """Return what holds for one run of several beyond what all of them share, as one paragraph."""
+    return " ".join(sentence for sentence in sentences(facts) if sentence not in shared)
 
 
 def sentences(facts: Mapping[str, Any]) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 PART_TITLES = {"train": "training", "val": "validation", "test": "test"}
@@ -70,7 +70,7 @@ def _by_num_mutations(split: Mapping[str, Any]) -> str:
     return f"by the number of mutations: rows with up to {most} train and validate, rows with more are tested"
 
 
-_HOW = {
+_HOW: dict[str, Callable[[Mapping[str, Any]], str]] = {
     "random": lambda split: "at random, row by row",
     "stratified": lambda split: "at random with the same share of every class, or of low and high values, in each part",
     "identity": lambda split: (

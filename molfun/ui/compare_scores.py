@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import lru_cache, partial
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +21,7 @@ from molfun.runs.resampling import CONFIDENCE, NUM_RESAMPLES, Interval, Resample
 from molfun.runs.store import RunFolder
 from molfun.training.catalog import STRATEGIES
 from molfun.ui import compare_charts, shell, text
-from molfun.ui.compare_export import to_html
-from molfun.ui.compare_panels import Chosen, View, curve_figures, groups_of, specs_of
+from molfun.ui.compare_panels import Chosen, View, groups_of, specs_of
 from molfun.ui.live_chart import CONFIG
 from molfun.ui.run_curves import follow
 
@@ -55,16 +54,10 @@ def draw_scores(chosen: Sequence[Chosen], view: View) -> None:
         st.markdown(sentence)
     if len(metrics) == 1:
         _draw_pictures(chosen, metrics.pop())
-    with st.container(horizontal=True):
-        st.download_button(
-            "Download the table", to_csv(table), file_name="comparison.csv", mime="text/csv",
-            icon=":material/download:", on_click="ignore",
-        )  # fmt: skip
-        st.download_button(
-            "Download as a page", partial(as_page, chosen, view, table), file_name="comparison.html", mime="text/html",
-            icon=":material/web:", on_click="ignore",
-            help="One HTML file with all figures and tables, which opens anywhere.",
-        )  # fmt: skip
+    st.download_button(
+        "Download the table", to_csv(table), file_name="comparison.csv", mime="text/csv",
+        icon=":material/download:", on_click="ignore",
+    )  # fmt: skip
 
 
 def _draw_table(table: pd.DataFrame, ids: Sequence[str]) -> None:
@@ -88,21 +81,6 @@ def _draw_table(table: pd.DataFrame, ids: Sequence[str]) -> None:
 
 def _keep(ids: Sequence[str]) -> None:
     st.session_state["compare.runs"] = list(ids)
-
-
-def as_page(chosen: Sequence[Chosen], view: View, table: pd.DataFrame) -> str:
-    """Return the comparison as one HTML page."""
-    metrics = {str(one.row["metric"]) for one in chosen if np.isfinite(one.row["test"])}
-    figures = curve_figures(chosen, view)
-    if len(metrics) == 1:
-        metric = metrics.pop()
-        figures["Test score of every run with its 95 % interval"] = score_bars(chosen, metric)
-        for against, cost in COSTS.items():
-            figures[f"Test score against {cost[0].lower()}{cost[1:]}"] = trade_off(chosen, metric, against)
-    settings = differing_settings(specs_of(chosen)).reset_index(names="Setting")
-    tables = {"Scores": table.round(4), "Settings that differ": settings}
-    sentence = conclusion(chosen).replace("**", "").replace("\\", "")
-    return to_html("Comparison of runs", sentence, figures, tables, [one.folder.id for one in chosen])
 
 
 def draw_baseline(chosen: Sequence[Chosen]) -> Chosen | None:

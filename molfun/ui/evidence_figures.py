@@ -1,0 +1,153 @@
+"""Figures and tables of one run for its evidence: curves, scores, predictions, what trains. No streamlit."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+
+from molfun.data.settings import PRIMARY_METRIC
+from molfun.evaluation.names import baseline_title, metric_inline, metric_title
+from molfun.evaluation.scoreboard import calibration_table, threshold_curves
+from molfun.runs.bundle import Evidence
+from molfun.runs.certainty import read_predictions
+from molfun.runs.evidence_scores import classes_of
+from molfun.runs.folder import RunFolder
+from molfun.tracking.reader import read_events
+from molfun.ui import charts, outcomes, score_figures, text
+from molfun.ui.distributions import band_figure
+from molfun.ui.markers import markers_of
+from molfun.ui.run_curves import follow
+
+Figures = dict[str, go.Figure]
+SMOOTHING = 0.8
+
+
+def curve_figures(evidence: Evidence) -> Figures:
+    """Return loss, validation and learning rates over the run, by what they show; thinned, and {} before a step."""
+    folder, facts = evidence.folder, evidence.facts
+    curves, reader = follow(folder.metrics_path)
+    steps, epochs = curves.update(reader)
+    if not len(steps):
+        return {}
+    markers = markers_of(read_events(folder.events_path))
+    loss = charts.add_markers(charts.loss_figure(steps, epochs, smoothing=SMOOTHING), markers)
+    found = {f"Loss of every step, smoothed ({SMOOTHING:g}), and of the validation rows after every epoch": loss}
+    metric = PRIMARY_METRIC.get((facts["data"] or {}).get("task") or "")
+    if metric and f"val_{metric}" in epochs:
+        monitor = facts["settings"]["strategy"]["monitor"]
+        figure = charts.metric_figure(epochs, metric, monitor=monitor)
+        found[f"{metric_title(metric)} of the validation rows after every epoch"] = figure
+    rates = charts.add_markers(charts.learning_rate_figure(steps), markers)
+    return {**found, "Learning rate of each group": rates}
+
+
+def score_figure(facts: Mapping[str, Any]) -> Figures:
+    """Return the test score beside the baselines', {} where there is none."""
+    scores = facts["scores"]
+    if scores["rows"] is None:
+        return {}
+    primary, own = scores["primary"], scores["metrics"]
+    intervals = {"run": own.get(primary) or {}, **scores["baselines"]}
+    ends = {name: (about["low"], about["high"]) for name, about in intervals.items() if about.get("low") is not None}
+    figure = outcomes.scores_figure(
+        primary, (own.get(primary) or {}).get("value"),
+        {name: about["metrics"] for name, about in scores["baselines"].items()},
+        weights=str((facts["model"] or {}).get("weights", "")), intervals=ends,
+    )  # fmt: skip
+    return {f"Test {metric_inline(primary)} beside simple baselines, with 95 % intervals where they are known": figure}
+
+
+def score_table(facts: Mapping[str, Any]) -> pd.DataFrame:
+    """Return every metric of the run with its interval, and the baselines' beside it."""
+    scores = facts["scores"]
+    if scores["rows"] is None:
+        return pd.DataFrame()
+    rows = []
+    for name, about in scores["metrics"].items():
+        others = {baseline_title(other): text.number(values["metrics"].get(name))
+                  for other, values in scores["baselines"].items()}  # fmt: skip
+        rows.append({
+            "Metric": metric_title(name), "This run": text.number(about["value"]), "95 % interval": _ends(about),
+            "Resamples": about.get("resamples", ""), "Better is": about.get("better", ""), **others,
+        })  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+def _ends(about: Mapping[str, Any]) -> str:
+    return "" if about.get("low") is None else f"{text.number(about['low'])} to {text.number(about['high'])}"
+
+
+def prediction_figures(evidence: Evidence) -> Figures:
+    """Return what was predicted of the test rows against what is true; {} where it is not known."""
+    predictions, task = read_predictions(evidence.folder), (evidence.facts["data"] or {}).get("task")
+    if predictions is None or predictions.empty:
+        return {}
+    try:
+        if task == "classification":
+            return _of_classes(predictions, classes_of(evidence.dataset, predictions, task))
+        return _of_numbers(predictions) if task == "regression" else {}
+    except (TypeError, ValueError):  # somebody else's table under that name
+        return {}
+
+
+def _of_numbers(predictions: pd.DataFrame) -> Figures:
+    return {
+        "Predicted against true values of the test rows": outcomes.predicted_figure(predictions),
+        "Predicted minus true value": score_figures.residual_figure(predictions),
+    }
+
+
+def _of_classes(predictions: pd.DataFrame, classes: list[str]) -> Figures:
+    table = outcomes.confusion_table(predictions, classes)
+    found = {"Test rows by true and predicted class": outcomes.confusion_figure(table)}
+    names = [f"p_{name}" for name in classes]
+    if not set(names) <= set(predictions.columns):
+        return found
+    known = predictions[predictions["target"].isin(classes)]
+    targets = known["target"].map({name: i for i, name in enumerate(classes)}).to_numpy(dtype=np.int64)
+    shares = known[names].to_numpy(dtype=float)
+    curves = {classes[i]: curve for i, curve in threshold_curves(targets, shares).items()}
+    if curves:
+        found["ROC of each class on the test rows"] = score_figures.roc_figure(curves)
+        found["Precision and recall of each class on the test rows"] = score_figures.precision_figure(curves)
+    calibration = score_figures.calibration_figure(calibration_table(targets, shares))
+    return {**found, "Probability of the predicted class, and how often it is right": calibration}
+
+
+def leak_figure(facts: Mapping[str, Any]) -> Figures:
+    """Return how alike test rows are to training rows, {} where that is not known."""
+    leaks = (facts["data"] or {}).get("leaks")
+    if not leaks or not leaks["compared_rows"]:
+        return {}
+    return {"Test rows by their identity to the nearest training row": band_figure(leaks["bands"])}
+
+
+def part_figure(facts: Mapping[str, Any]) -> Figures:
+    """Return which parts of the model train, {} where that is not recorded."""
+    parts = (facts["model"] or {}).get("parts")
+    if not parts:
+        return {}
+    figure = charts.breakdown_figure(charts.collapse_blocks(parts))
+    return {"Parameters of each part, trained and frozen; lengths are square roots": figure}
+
+
+def part_table(facts: Mapping[str, Any]) -> pd.DataFrame:
+    """Return parameters and peak learning rate of each part."""
+    return pd.DataFrame([
+        {
+            "Part": part["title"], "Parameters": text.count(part["total"]), "Trained": text.count(part["trainable"]),
+            "Learning rate": " to ".join(dict.fromkeys(map(text.learning_rate, part["rates"][:1] + part["rates"][-1:])))
+            or "frozen",
+        }
+        for part in charts.collapse_blocks((facts["model"] or {}).get("parts") or [])
+    ])  # fmt: skip
+
+
+def act_table(folder: RunFolder) -> pd.DataFrame:
+    """Return what was done to a run while it trained, a row a mark of its curves."""
+    marks = markers_of(read_events(folder.events_path))
+    return pd.DataFrame([{"Step": f"{mark.step:,}", "What": mark.label} for mark in marks])
