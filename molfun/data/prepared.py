@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -55,11 +55,12 @@ def prepare_datasets(
     rows, classes = encoded or encode_rows(frame, columns)
     rows = rows if encoded else rows.assign(row=file_rows(frame))
     has_folds = any(split.num_folds for split in splits.values())
-    common = {**(about or {}), "table": _content_hash(rows, columns, None, classes)} if has_folds else dict(about or {})
+    told = columns.model_dump(mode="json")
+    common = {**(about or {}), "table": content_hash(rows, told, None, classes)} if has_folds else dict(about or {})
     found = []
     for name, split in splits.items():
         divided = rows.assign(split=assign_splits(frame, columns, split).to_numpy())
-        facts: dict[str, Any] = {"sha256": _content_hash(divided, columns, split, classes)}
+        facts: dict[str, Any] = {"sha256": content_hash(divided, told, split.model_dump(mode="json"), classes)}
         facts |= {"unseen_classes": _unseen_classes(divided, classes, columns), **_target_scale(divided, columns)}
         found.append(Prepared(divided, _content(name, divided, columns, split, classes, common | facts)))
     return found
@@ -113,15 +114,21 @@ def _target_scale(rows: pd.DataFrame, columns: ColumnSettings) -> dict[str, floa
     return {"target_mean": float(train.mean()), "target_std": float(train.std())}
 
 
-def _content_hash(
-    rows: pd.DataFrame, columns: ColumnSettings, split: SplitSettings | None, classes: tuple[str, ...]
+def content_hash(
+    rows: pd.DataFrame, columns: Mapping[str, Any], split: Mapping[str, Any] | None, classes: Sequence[str]
 ) -> str:
     """Return the sha256 of everything that a run sees, or of the table alone where there is no split.
 
     It is independent of file formats and of library versions.
+
+    Args:
+        rows: As `Dataset.frame` has them; without `split` where that is None.
+        columns: Settings of the columns as `dataset.yaml` has them.
+        split: Those of the split.
+        classes: Class names by index.
     """
-    divided = [] if split is None else [split.model_dump(mode="json")]
-    head = json.dumps([columns.model_dump(mode="json"), *divided, list(classes)], sort_keys=True)
+    divided = [] if split is None else [split]
+    head = json.dumps([columns, *divided, list(classes)], sort_keys=True)
     digest = hashlib.sha256(head.encode())
     for record in rows[sorted(rows.columns)].itertuples(index=False):
         digest.update(repr([cell.item() if isinstance(cell, np.generic) else cell for cell in record]).encode())

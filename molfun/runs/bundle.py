@@ -18,7 +18,7 @@ import yaml
 
 from molfun.data.dataset import Dataset
 from molfun.data.exports import to_csv
-from molfun.data.split_hash import split_table
+from molfun.data.hashes import recorded_facts, split_table
 from molfun.runs.certainty import read_baselines, read_predictions
 from molfun.runs.disclosure import Disclosure
 from molfun.runs.evidence import collect, dataset_of, read_spec
@@ -89,8 +89,13 @@ def _tables(folder: RunFolder, dataset: Dataset | None, *, with_data: bool) -> d
         files[f"predictions/{name}.csv"] = "" if table is None else disclosure.text(to_csv(_as_cells(table)))
     if dataset is not None:
         files["split.csv"] = to_csv(split_table(dataset.frame))
-        if with_data:
-            files["data.csv"] = disclosure.text(to_csv(_as_cells(dataset.frame.rename(columns={"split": "part"}))))
+        about = Disclosure(with_sequences=with_data).values(recorded_facts(dataset))
+        files["dataset.yaml"] = yaml.safe_dump(about, sort_keys=False, allow_unicode=True)
+    if dataset is not None and with_data:
+        # Class indices of residues as JSON has lists, so that their hash can be computed again.
+        rows = dataset.frame.assign(target=[str(cell) if isinstance(cell, list) else cell for cell in
+                                            dataset.frame["target"]])  # fmt: skip
+        files["data.csv"] = disclosure.text(to_csv(rows.rename(columns={"split": "part"})))
     return files
 
 

@@ -8,10 +8,10 @@ import numpy as np
 
 from molfun.adapters.catalog import MODELS
 from molfun.data.dataset import Dataset
+from molfun.data.hashes import hash_again, split_hash
 from molfun.data.leaks import find_leaks
 from molfun.data.recipe import parse_recipe
 from molfun.data.settings import ColumnSettings, SplitSettings
-from molfun.data.split_hash import split_hash
 from molfun.data.splits import KINDS, PARTS
 from molfun.errors import DataError
 from molfun.runs.spec import RunSpec
@@ -36,8 +36,9 @@ def data_facts(dataset: Dataset | None, spec: RunSpec) -> dict[str, Any]:
     about = dataset.about
     return {
         "id": dataset.id, "name": dataset.name, "is_there": True, "sha256": about.get("sha256"),
+        "is_unchanged": hash_again(dataset) == about.get("sha256"), "split_sha256": split_hash(dataset.frame),
         **({"table_sha256": about["table"]} if about.get("table") else {}),
-        "split_sha256": split_hash(dataset.frame), "rows": dataset.counts, **_lengths(dataset, spec),
+        "rows": dataset.counts, **_lengths(dataset, spec),
         **{name: str(about.get(name) or "") for name in ("source", "citation", "licence")},
         "notes": [str(note) for note in about.get("notes") or []], "classes": list(dataset.classes),
         "unseen_classes": list(about.get("unseen_classes") or []),

@@ -40,7 +40,8 @@ def _rows(data: Mapping[str, Any]) -> str:
         )
     total = sum(data["rows"].values())
     source = f", from {data['source']}" if data["source"] else ""
-    return f"The data are “{data['name']}”{source}: {total:,} rows (id {data['id']}, sha256 {data['sha256']})."
+    changed = "" if data["is_unchanged"] else " They have another hash now than when they were saved."
+    return f"The data are “{data['name']}”{source}: {total:,} rows (id {data['id']}, sha256 {data['sha256']}).{changed}"
 
 
 def _cleaning(data: Mapping[str, Any]) -> str:

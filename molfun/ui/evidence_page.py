@@ -167,7 +167,9 @@ def _add_data(page: Page, facts: Mapping[str, Any]) -> None:
         return
     rows = data["rows"] and ", ".join(f"{count:,} {part}" for part, count in data["rows"].items())
     page.fields([
-        ("Dataset", data["id"]), ("sha256 of the data", data["sha256"]), ("sha256 of the split", data["split_sha256"]),
+        ("Dataset", data["id"]), ("sha256 of the data", data["sha256"]),
+        ("The same, computed again", {True: "yes", False: "no", None: None}[data.get("is_unchanged")]),
+        ("sha256 of the split", data["split_sha256"]),
         ("sha256 of the table, without the split", data.get("table_sha256", "")),
         ("Rows", rows), ("Rows that the model used", _counts(data.get("rows_used"))),
         ("Sequences beyond the model's limit", data["longer"]), ("Split", _pairs(data["split"])),

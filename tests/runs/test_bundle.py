@@ -5,17 +5,24 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import re
+import subprocess
+import sys
 import zipfile
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
 
-from molfun.data.dataset import Dataset
+from molfun.data.dataset import Dataset, save_dataset
+from molfun.data.settings import ColumnSettings, SplitSettings
 from molfun.runs import bundle
 from molfun.runs.bundle import MANIFEST, gather, to_zip
-from molfun.runs.store import RunFolder
+from molfun.runs.spec import RunSpec
+from molfun.runs.store import RunFolder, RunStore
 from tests.drawn_pages import dataset, make_run, write_results
 
 __all__ = ["dataset", "make_run"]
@@ -78,6 +85,31 @@ def test_split_and_its_hash_belong_together(folder: RunFolder) -> None:
     evidence = gather(folder)
     _, lines = evidence.files["split.csv"].split("\n", 1)
     assert hashlib.sha256(lines.encode()).hexdigest() == evidence.facts["data"]["split_sha256"]
+
+
+SNIPPETS = (Path(__file__).parents[2] / "docs" / "evidence.md").read_text(encoding="utf-8")
+TARGETS: dict[str, Callable[[int], Any]] = {
+    "regression": lambda i: i / 7 * 10 ** (i - 9), "classification": lambda i: "ab"[i % 2],
+    "per_residue": lambda i: "HEC-"[: 4 - i % 2],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("task", TARGETS)
+def test_hashes_are_found_again_as_the_page_says(task: Any, home: Path, tmp_path: Path) -> None:
+    rows = [{"sequence": "NASE"[: 4 - i % 2], "t": TARGETS[task](i), "aligned": "-NASE-"[i % 2 :]} for i in range(20)]
+    columns = ColumnSettings(sequence=["sequence"], target="t", task=task)
+    saved = save_dataset(home / "datasets", pd.DataFrame(rows), columns, SplitSettings(max_identity=1e-5), name="Any")
+    folder = RunStore(home).create(RunSpec.parse({"data": {"dataset": saved.id}}), run_id="some")
+    evidence = gather(folder, with_data=True)
+    zipfile.ZipFile(io.BytesIO(to_zip(evidence.files))).extractall(tmp_path)
+    shell = re.search(r"(?s)```bash\n(.*?)```", SNIPPETS)
+    code = re.search(r"(?s)```python\n(.*?)```", SNIPPETS)
+    assert shell is not None
+    assert code is not None
+    run = partial(subprocess.run, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=True)
+    assert run(["bash", "-ec", shell[1]]).stdout.splitlines()[-1].split()[0] == evidence.facts["data"]["split_sha256"]
+    assert run([sys.executable, "-c", code[1]]).stdout.strip() == saved.about["sha256"]
+    assert evidence.facts["data"]["is_unchanged"] is True
 
 
 def test_a_spreadsheet_runs_nothing_that_stands_in_predictions(folder: RunFolder) -> None:

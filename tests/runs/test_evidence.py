@@ -12,8 +12,8 @@ import pandas as pd
 import pytest
 
 from molfun.data.dataset import Dataset, save_dataset
+from molfun.data.hashes import split_hash
 from molfun.data.settings import ColumnSettings, SplitSettings
-from molfun.data.split_hash import split_hash
 from molfun.runs.bundle import gather
 from molfun.runs.evidence import collect
 from molfun.runs.evidence_training import read_course
