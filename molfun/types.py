@@ -109,6 +109,23 @@ class Structures(Rows):
 
 
 @dataclass(frozen=True)
+class FoldStates(Rows):
+    """What a structure module gives to a head. Residues as in `Structures`.
+
+    Attributes:
+        aatype_BR: int64, residue types.
+        frames_BKR7: As in `Folds`.
+        raw_angles_BKR72: As in `Folds`.
+        states_BRS: float [B, R, S], states of the residues after the last pass.
+    """
+
+    aatype_BR: Tensor
+    frames_BKR7: Tensor
+    raw_angles_BKR72: Tensor
+    states_BRS: Tensor
+
+
+@dataclass(frozen=True)
 class Folds(Rows):
     """Predicted structures of the rows of a batch, as a structure module gives them. Residues as in `Structures`.
 
@@ -191,14 +208,14 @@ class Trunk:
         hidden: float [B, L, D] each, states after the last block.
         residues: bool [B, L] each, True at residues.
         pair: float [B, R, R, P], states of pairs of residues of all chains, where the backbone has any.
-        folds: The structure that it predicts, where it does.
+        folds: What its structure module found, where it was asked for.
         chain_BR: int64, number of the chain of each residue, -1 in padding; there wherever `pair` or `folds` is.
     """
 
     hidden: tuple[Tensor, ...]
     residues: tuple[Tensor, ...]
     pair: Tensor | None = None
-    folds: Folds | None = None
+    folds: FoldStates | None = None
     chain_BR: Tensor | None = None
 
 

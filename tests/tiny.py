@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -10,10 +11,12 @@ import torch
 from molfun.adapters.alphabet import Alphabet
 from molfun.adapters.catalog import MODELS, ModelCard
 from molfun.adapters.encoder import EncoderAdapter, build_encoder
+from molfun.adapters.esmfold import ESMFoldAdapter, build_esmfold
 from molfun.data.batches import Collate, SequenceRows
 from molfun.models.build import build_head
 from molfun.models.settings import HeadSettings
 from molfun.models.structure import MolfunStructureModel
+from molfun.models.structure_head import StructureHead
 from molfun.types import Batch
 
 SEQUENCES = ("MKTAYIAKQRQISFVKSHFSRQ", "GSHMLEDPVD", "EVQLVESGGGLVQPGGSLRLSCAAS", "AAAA", "QVQLKESGPGLVAPS")
@@ -67,3 +70,36 @@ def tiny_batch(
     }[task]
     rows = SequenceRows(chains, encoder=alphabet, max_residues=1000, targets=targets)
     return Collate(alphabet, task)([rows[i] for i in range(len(rows))])  # type: ignore[arg-type]
+
+
+def tiny_fold_card(*, num_blocks: int = 2) -> ModelCard:
+    """Return the card of ESMFold with small numbers."""
+    card = MODELS["esmfold"]
+    config = copy.deepcopy(dict(card.config))
+    config |= {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 32}
+    config["esmfold_config"]["lddt_head_hid_dim"] = 16
+    trunk = config["esmfold_config"]["trunk"]
+    trunk |= {
+        "num_blocks": num_blocks, "sequence_state_dim": 32, "pairwise_state_dim": 16, "sequence_head_width": 8,
+        "pairwise_head_width": 8, "position_bins": 8,
+    }  # fmt: skip
+    trunk["structure_module"] |= {
+        "sequence_dim": 32, "pairwise_dim": 16, "ipa_dim": 8, "resnet_dim": 16, "num_heads_ipa": 2, "num_qk_points": 2,
+        "num_v_points": 2, "num_blocks": 2, "num_resnet_blocks": 1,
+    }  # fmt: skip
+    return replace(card, num_blocks=num_blocks, hidden_size=48, config=config)
+
+
+def tiny_fold_adapter(*, num_blocks: int = 2, wants_structure: bool = True, num_recycles: int = 0) -> ESMFoldAdapter:
+    """Return an untrained folding model."""
+    torch.manual_seed(0)
+    adapter = build_esmfold(tiny_fold_card(num_blocks=num_blocks), "random")
+    adapter.prepare(wants_structure=wants_structure, num_recycles=num_recycles, chunk_size=0)
+    return adapter
+
+
+def tiny_fold_model(*, num_blocks: int = 2, num_recycles: int = 0) -> MolfunStructureModel:
+    """Return an untrained model of the task "structure"."""
+    adapter = tiny_fold_adapter(num_blocks=num_blocks, num_recycles=num_recycles)
+    head = StructureHead(adapter.fold_size, adapter.pair_size, hidden_size=16)
+    return MolfunStructureModel(adapter, head, task="structure")

@@ -75,3 +75,12 @@ ESM2 = Alphabet(
     end_id=2,
     mask_id=32,
 )
+# AlphaFold's order of residues with X behind them, which ESMFold and OpenFold read; there are no special tokens, and
+# padding is told from residues by a mask alone.
+ALPHAFOLD = Alphabet(
+    ids={letter: i for i, letter in enumerate("ARNDCQEGHILKMFPSTWYVX")},
+    pad_id=20,
+    start_id=None,
+    end_id=None,
+    mask_id=22,
+)

@@ -29,6 +29,8 @@ class BaseAdapter(nn.Module, ABC):
         super().__init__()
         self.card = card
         self.backbone = backbone
+        # Set by `prepare`; without effect on models that predict no structure.
+        self.wants_structure, self.num_recycles, self.chunk_size = False, 0, 0
 
     @abstractmethod
     def forward(self, batch: Batch) -> Trunk:
@@ -43,7 +45,21 @@ class BaseAdapter(nn.Module, ABC):
         """Return the module that runs before the first block."""
 
     def get_structure_module(self) -> nn.Module | None:
-        """Return the structure module, or None where the model has none."""
+        """Return the structure module, or None where the model has none or nobody looks at what it finds."""
+        return None
+
+    def prepare(self, *, wants_structure: bool, num_recycles: int, chunk_size: int) -> None:
+        """Say how a model that predicts structures is used.
+
+        Args:
+            wants_structure: Whether the head sees what the structure module finds; without it, that never trains.
+            num_recycles: How often the trunk sees its own answer; in training any number up to it, drawn every step.
+            chunk_size: Rows of pairs that attention works on at a time, 0 for all: less memory, the same numbers.
+        """
+        self.wants_structure, self.num_recycles, self.chunk_size = wants_structure, num_recycles, chunk_size
+
+    def confidence_layers(self) -> tuple[nn.Linear, nn.Sequential] | None:
+        """Return the model's own layers for distances (64 bins) and lDDT (37 atoms of 50 bins), where it has any."""
         return None
 
     def get_output_modules(self) -> list[nn.Module]:
@@ -88,6 +104,16 @@ class BaseAdapter(nn.Module, ABC):
     @abstractmethod
     def hidden_size(self) -> int:
         """Width D of the trunk's states."""
+
+    @property
+    def pair_size(self) -> int:
+        """Width P of the states of pairs of residues, 0 where there are none."""
+        return 0
+
+    @property
+    def fold_size(self) -> int:
+        """Width S of the states of a structure module, 0 where there is none."""
+        return 0
 
     @property
     def max_residues(self) -> int:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from molfun.adapters.alphabet import ANTIBERTY, ESM2, Alphabet
+from molfun.adapters.alphabet import ALPHAFOLD, ANTIBERTY, ESM2, Alphabet
 from molfun.errors import ModelError, nearest
 
 BUILDER = "molfun.adapters.encoder:build_encoder"
@@ -24,6 +24,7 @@ class ModelCard:
         config: Architecture, as keyword arguments of the family's Hugging Face configuration.
         weights: Where pretrained weights come from: "package:<distribution>:<folder inside it>" or "hub:<name>".
         builder: "module:function", called with (card, weights) -> adapter.
+        predicts_structure: Whether it has a structure module.
     """
 
     name: str
@@ -41,6 +42,7 @@ class ModelCard:
     weights: str
     config: Mapping[str, Any] = field(repr=False)
     builder: str = BUILDER
+    predicts_structure: bool = False
 
     @property
     def short_title(self) -> str:
@@ -98,6 +100,39 @@ def _esm2(size: str, parameters: int, blocks: int, hidden: int, heads: int) -> M
     )  # fmt: skip
 
 
+# The projections of attention in the folding trunk. Their last names alone would also reach the stem, which gets no
+# gradient, and the structure module.
+ESMFOLD_LORA = r"trunk\.blocks\.\d+\.(seq_attention\.proj|tri_att_(start|end)\.mha\.linear_(q|v))"
+
+
+def _esmfold() -> ModelCard:
+    structure_module = {
+        "sequence_dim": 384, "pairwise_dim": 128, "ipa_dim": 16, "resnet_dim": 128, "num_heads_ipa": 12,
+        "num_qk_points": 4, "num_v_points": 8, "dropout_rate": 0.1, "num_blocks": 8, "num_transition_layers": 1,
+        "num_resnet_blocks": 2, "num_angles": 7, "trans_scale_factor": 10, "epsilon": 1e-8, "inf": 1e5,
+    }  # fmt: skip
+    trunk = {
+        "num_blocks": 48, "sequence_state_dim": 1024, "pairwise_state_dim": 128, "sequence_head_width": 32,
+        "pairwise_head_width": 32, "position_bins": 32, "dropout": 0.0, "layer_drop": 0.0, "cpu_grad_checkpoint": False,
+        "max_recycles": 4, "chunk_size": None, "structure_module": structure_module,
+    }  # fmt: skip
+    stem = dict(_esm2("3B", 0, 36, 2560, 40).config)
+    config = stem | {
+        "is_folding_model": True,
+        "esmfold_config": {
+            "fp16_esm": False, "use_esm_attn_map": False, "esm_ablate_pairwise": False, "esm_ablate_sequence": False,
+            "embed_aa": True, "bypass_lm": False, "lddt_head_hid_dim": 128, "trunk": trunk,
+        },
+    }  # fmt: skip
+    return ModelCard(
+        name="esmfold", title="ESMFold (3.5 B)", family="esmfold", num_parameters=3_525_038_915, num_blocks=48,
+        hidden_size=1152, num_residues_limit=1024, alphabet=ALPHAFOLD, lora_targets=(ESMFOLD_LORA,), licence="MIT",
+        citation="Lin et al. 2023, Science 379:1123", knows="proteins of all families",
+        weights="hub:facebook/esmfold_v1", config=config, builder="molfun.adapters.esmfold:build_esmfold",
+        predicts_structure=True,
+    )  # fmt: skip
+
+
 MODELS: dict[str, ModelCard] = {
     card.name: card
     for card in (
@@ -108,6 +143,7 @@ MODELS: dict[str, ModelCard] = {
         _esm2("650M", 649_400_981, 33, 1280, 20),
         _esm2("3B", 2_832_444_321, 36, 2560, 40),
         _esm2("15B", 15_102_870_401, 48, 5120, 40),
+        _esmfold(),
     )
 }
 

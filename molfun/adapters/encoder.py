@@ -13,7 +13,7 @@ from typing_extensions import override
 
 from molfun.adapters.base import BaseAdapter
 from molfun.adapters.catalog import ModelCard
-from molfun.adapters.weights import read_local_config, read_package_weights
+from molfun.adapters.weights import load_model, read_local_config, read_package_weights
 from molfun.errors import ModelError
 from molfun.types import Batch, Chain, Trunk
 
@@ -159,20 +159,4 @@ def _from_package(card: ModelCard, names: Names, place: str) -> nn.Module:
 
 
 def _load(names: Names, place: str, problem: str) -> nn.Module:
-    """Read a model in Hugging Face format, in float32 whatever the file holds."""
-    try:
-        model, report = names.model.from_pretrained(
-            place, add_pooling_layer=False, use_safetensors=True, dtype=torch.float32, output_loading_info=True
-        )
-    except (OSError, ValueError, RuntimeError) as error:
-        reason = str(error).strip().splitlines()[0]
-        raise ModelError(
-            f"{problem}: {reason} Give a local folder with config.json and model.safetensors as `model.weights`, "
-            f"or 'random' for the untrained architecture."
-        ) from error
-    # transformers would leave these at their random start and only log it.
-    lost = sorted(name for name in report["missing_keys"] if not name.startswith(names.excluded or ("-",)))
-    if lost:
-        raise ModelError(f"{problem}: {len(lost)} tensors are missing (first: {lost[0]}); the file is incomplete.")
-    trunk: nn.Module = model
-    return trunk
+    return load_model(names.model, place, problem, unused=names.excluded, add_pooling_layer=False)

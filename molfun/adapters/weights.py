@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from molfun.errors import ModelError
 
@@ -60,3 +60,36 @@ def read_local_config(folder: Path) -> dict[str, Any]:
     if not isinstance(config, dict):
         raise ModelError(f"{path} is no model configuration; expected a folder in Hugging Face format.")
     return config
+
+
+def load_model(
+    family: type[Any], place: str, problem: str, *, unused: tuple[str, ...] = (), **options: Any
+) -> nn.Module:
+    """Read a model in Hugging Face format, in float32 whatever the file holds.
+
+    Args:
+        family: Class of transformers.
+        place: Folder, or name on the hub.
+        problem: How an error begins.
+        unused: Beginnings of names that may be missing.
+        **options: Of `from_pretrained`.
+
+    Raises:
+        ModelError: There is nothing that can be read, or a part of it is missing.
+    """
+    try:
+        model, report = family.from_pretrained(
+            place, use_safetensors=True, dtype=torch.float32, output_loading_info=True, **options
+        )
+    except (OSError, ValueError, RuntimeError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise ModelError(
+            f"{problem}: {reason} Give a local folder with config.json and model.safetensors as `model.weights`, "
+            f"or 'random' for the untrained architecture."
+        ) from error
+    # transformers would leave these at their random start and only log it.
+    lost = sorted(name for name in report["missing_keys"] if not name.startswith(unused or ("-",)))
+    if lost:
+        raise ModelError(f"{problem}: {len(lost)} tensors are missing (first: {lost[0]}); the file is incomplete.")
+    trunk: nn.Module = model
+    return trunk

@@ -12,6 +12,9 @@ from molfun.errors import SettingError
 from molfun.models.heads import PerResidueHead, PooledHead
 from molfun.models.settings import HeadSettings, ModelSettings
 from molfun.models.structure import MolfunStructureModel
+from molfun.models.structure_head import StructureHead
+
+STRUCTURE = "structure"
 
 
 def build_adapter(name: str, weights: str = "pretrained", *, load: bool = True) -> BaseAdapter:
@@ -53,7 +56,7 @@ def build_model(
 
     Args:
         settings: Which backbone, weights and head.
-        task: "regression", "classification" or "per_residue".
+        task: "regression", "classification", "per_residue" or "structure".
         num_chains: Sequence columns of the data.
         num_outputs: 1 for regression, number of classes otherwise.
         target_mean: Mean of the training targets in the user's unit; only used for regression.
@@ -65,7 +68,26 @@ def build_model(
         SettingError: Head and task do not fit.
     """
     adapter = build_adapter(settings.name, settings.weights, load=load)
+    adapter.prepare(wants_structure=task == STRUCTURE, num_recycles=settings.recycles, chunk_size=settings.chunk_size)
+    if task == STRUCTURE:
+        return MolfunStructureModel(adapter, _structure_head(adapter, settings, load=load), task=task)
     head = build_head(
         settings.head, task=task, hidden_size=adapter.hidden_size, num_chains=num_chains, num_outputs=num_outputs
     )
     return MolfunStructureModel(adapter, head, task=task, target_mean=target_mean, target_std=target_std)
+
+
+def _structure_head(adapter: BaseAdapter, settings: ModelSettings, *, load: bool) -> StructureHead:
+    if not adapter.fold_size:
+        raise SettingError(
+            f"{adapter.card.title} predicts no structure; choose a model that does, such as esmfold, or another task."
+        )
+    own = adapter.confidence_layers()
+    if own is None:
+        return StructureHead(adapter.fold_size, adapter.pair_size)
+    first = own[1][1]
+    assert isinstance(first, nn.Linear)
+    head = StructureHead(adapter.fold_size, adapter.pair_size, first.out_features)
+    if load and settings.weights != "random":
+        head.copy_confidence(*own)
+    return head

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -30,14 +31,17 @@ def inject_lora(
         rank: Rank of each update.
         alpha: Updates are scaled by alpha / rank.
         dropout: Share of inputs dropped before each update.
-        target_modules: Last parts of layer names; None asks the adapter.
+        target_modules: Last parts of layer names, or patterns of whole names (regular expressions); None asks the
+            adapter.
 
     Raises:
         ModelError: No layer has such a name; the layers that could be reached are listed.
     """
     targets = list(target_modules or adapter.default_peft_targets)
     _check_targets(adapter.peft_target_module, targets)
-    config = LoraConfig(r=rank, lora_alpha=alpha, lora_dropout=dropout, target_modules=targets, bias="none")  # type: ignore[arg-type]
+    # peft takes one pattern, or names.
+    told = "|".join(map(_pattern_of, targets)) if any(map(_is_pattern, targets)) else targets
+    config = LoraConfig(r=rank, lora_alpha=alpha, lora_dropout=dropout, target_modules=told, bias="none")  # type: ignore[arg-type]
     inject_adapter_in_model(config, adapter.peft_target_module, adapter_name=ADAPTER)
     return config
 
@@ -46,11 +50,19 @@ def _check_targets(module: nn.Module, targets: list[str]) -> None:
     reachable = sorted({name.rpartition(".")[2] for name, m in module.named_modules() if isinstance(m, nn.Linear)})
     names = [name for name, _ in module.named_modules()]
     for target in targets:
-        if not any(name == target or name.endswith(f".{target}") for name in names):
+        if not any(re.fullmatch(_pattern_of(target), name) for name in names):
             raise ModelError(
                 f"LoRA reaches no layer named {target!r}{nearest(target, reachable) or '.'} "
                 f"This model has: {', '.join(reachable)}."
             )
+
+
+def _is_pattern(target: str) -> bool:
+    return re.escape(target).replace("\\.", ".") != target
+
+
+def _pattern_of(target: str) -> str:
+    return target if _is_pattern(target) else rf"(.*\.)?{re.escape(target)}"
 
 
 def remove_lora(module: nn.Module) -> int:

@@ -49,4 +49,14 @@ class ModelSettings(Settings):
         "", label="Start from", group="Model", level="advanced",
         help="Id of a run of the same model and strategy whose best weights this one starts from, or ID/last.",
     )  # fmt: skip
+    recycles: int = setting(
+        0, ge=0, le=20, label="Recycling", group="Model", level="advanced",
+        help="How often a structure model sees its own answer; in training any number up to it. Without effect on "
+        "language models.",
+    )  # fmt: skip
+    chunk_size: int = setting(
+        0, ge=0, le=1024, label="Chunks of pairs", group="Model", level="advanced",
+        help="Rows of pairs that a structure model's attention works on at a time; 0 is all at once. Less memory, the "
+        "same numbers. Without effect on language models.",
+    )  # fmt: skip
     head: HeadSettings = HeadSettings()

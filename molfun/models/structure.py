@@ -18,7 +18,7 @@ class MolfunStructureModel(nn.Module):
     Args:
         adapter: The backbone.
         head: Maps a `Trunk` to raw outputs.
-        task: "regression", "classification" or "per_residue".
+        task: "regression", "classification", "per_residue" or "structure".
         target_mean: Mean of the training targets, in the user's unit; 0 for classes.
         target_std: Standard deviation of the training targets, in the user's unit; 1 for classes.
 
@@ -50,8 +50,8 @@ class MolfunStructureModel(nn.Module):
         self.lora_config: Any = None
 
     @override
-    def forward(self, batch: Batch) -> dict[str, Tensor]:
-        """Return {"preds"}: float32 [B] in the user's unit, logits [B, C], or logits [B, L, C] per residue."""
+    def forward(self, batch: Batch) -> dict[str, Any]:
+        """Return {"preds"}: float32 [B] in the user's unit, logits [B, C], logits [B, L, C] per residue, or `Folds`."""
         trunk = self.adapter(batch)
         # The head is small and its sums are long: full precision costs nothing and keeps small differences.
         with torch.autocast(self.device.type, enabled=False):

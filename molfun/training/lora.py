@@ -44,7 +44,9 @@ class LoRAFinetune(HeadOnlyFinetune):
     def _describe_setup(self, model: MolfunStructureModel) -> dict[str, Any]:
         assert model.lora_config is not None
         targets = model.lora_config.target_modules
-        return {"target_modules": sorted(targets) if targets else [], "num_lora": _count(model)}
+        # peft keeps one pattern as it is, and names as a set.
+        names = [targets] if isinstance(targets, str) else sorted(targets or [])
+        return {"target_modules": names, "num_lora": _count(model)}
 
 
 def _count(model: MolfunStructureModel) -> int:

@@ -57,7 +57,7 @@ def test_encode_refuses_unknown_letters_by_position(alphabet, sequence: str) -> 
         alphabet.encode(sequence)
 
 
-@pytest.mark.parametrize("name", sorted(MODELS))
+@pytest.mark.parametrize("name", sorted(name for name, card in MODELS.items() if card.family in NAMES))
 def test_catalog_counts_equal_those_of_the_built_architecture(name: str) -> None:
     card = find_model(name)
     with torch.device("meta"):
