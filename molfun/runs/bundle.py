@@ -21,7 +21,7 @@ from molfun.data.exports import to_csv
 from molfun.data.hashes import recorded_facts, split_table
 from molfun.runs.certainty import read_baselines, read_predictions
 from molfun.runs.disclosure import Disclosure
-from molfun.runs.evidence import collect, dataset_of, read_spec
+from molfun.runs.evidence import collect, dataset_of, home_of, read_spec
 from molfun.runs.folder import RunFolder
 from molfun.runs.methods import methods_paragraph
 from molfun.runs.terminal import as_json
@@ -62,7 +62,7 @@ def gather(folder: RunFolder, *, with_data: bool = False) -> Evidence:
     tables = _tables(folder, dataset, with_data=with_data)
     files = {
         "facts.json": as_json(facts) + "\n", "methods.txt": methods_paragraph(facts) + "\n",
-        **_records(folder, facts, Disclosure(with_sequences=with_data)), **tables,
+        **_records(folder, facts, Disclosure(home_of(folder), with_sequences=with_data)), **tables,
     }  # fmt: skip
     return Evidence(folder, dataset, facts, {name: text for name, text in files.items() if text})
 
@@ -84,12 +84,12 @@ def _records(folder: RunFolder, facts: Mapping[str, Any], disclosure: Disclosure
 
 def _tables(folder: RunFolder, dataset: Dataset | None, *, with_data: bool) -> dict[str, str]:
     # Labels of residues look like a sequence and are none; no table below holds one but for the data themselves.
-    disclosure, files = Disclosure(with_sequences=True), {"metrics.csv": _metrics(folder)}
+    disclosure, files = Disclosure(home_of(folder), with_sequences=True), {"metrics.csv": _metrics(folder)}
     for name, table in (("test", read_predictions(folder)), ("baselines", read_baselines(folder))):
         files[f"predictions/{name}.csv"] = "" if table is None else disclosure.text(to_csv(_as_cells(table)))
     if dataset is not None:
         files["split.csv"] = to_csv(split_table(dataset.frame))
-        about = Disclosure(with_sequences=with_data).values(recorded_facts(dataset))
+        about = Disclosure(home_of(folder), with_sequences=with_data).values(recorded_facts(dataset))
         files["dataset.yaml"] = yaml.safe_dump(about, sort_keys=False, allow_unicode=True)
     if dataset is not None and with_data:
         # Class indices of residues as JSON has lists, so that their hash can be computed again.

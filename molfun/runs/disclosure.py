@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from molfun.home import data_home
 from molfun.runs.secrets import redact, secret_values
 
 PATH = re.compile(r"(?:file:/+|(?<![\w.:/~-])/)(?:[^\s/'\"<>|:;,()\[\]{}]+/)+[^\s/'\"<>|:;,()\[\]{}]*")
@@ -23,13 +22,14 @@ class Disclosure:
     """Takes out of texts and values what is not to be handed on.
 
     Args:
+        home: The data folder, which is called MOLFUN_HOME then.
         with_sequences: Whether sequences may be.
     """
 
-    def __init__(self, *, with_sequences: bool = False) -> None:
+    def __init__(self, home: Path | None = None, *, with_sequences: bool = False) -> None:
         self.with_sequences = with_sequences
         self._secrets = secret_values(os.environ)
-        places = {str(data_home()): "MOLFUN_HOME", str(Path.home()): "~"}
+        places = {**({str(home): "MOLFUN_HOME"} if home else {}), str(Path.home()): "~"}
         # A root such as "/" is in every path.
         self._places = {place: name for place, name in places.items() if place.count("/") > 1 or place == "/root"}
 

@@ -53,7 +53,7 @@ def collect(folder: RunFolder, *, with_data: bool = False) -> dict[str, Any]:
         "checkpoints": checkpoint_facts(folder),
         "environment": fitting(folder.read_environment(), shapes.ENVIRONMENT) or None,
     }
-    found: dict[str, Any] = Disclosure(with_sequences=with_data).values(facts)
+    found: dict[str, Any] = Disclosure(home_of(folder), with_sequences=with_data).values(facts)
     settings = found.pop("settings")  # None stands for "auto" there
     return {**found, "settings": settings, "not_known": [*_unknown(found), *([] if settings else ["settings"])]}
 

@@ -46,7 +46,8 @@ def read_parameters(folder: RunFolder) -> dict[str, Any]:
 def training_facts(folder: RunFolder, spec: RunSpec, status: RunStatus) -> dict[str, Any]:
     """Return how far a run came, how long that took, what was done to it meanwhile, and which weights were kept."""
     state = folder.read_state()
-    steps, epochs = state.get("step"), state.get("epoch")
+    # The state is written once a second, the record at every step.
+    steps, epochs = _last_step(folder) or state.get("step"), state.get("epoch")
     early = EARLY_STOP.format(metric=spec.strategy.monitor, patience=spec.strategy.early_stopping_patience)
     return {
         "strategy": spec.strategy.kind, "planned_epochs": spec.training.epochs, "asked_epochs": folder.epochs,
@@ -54,6 +55,13 @@ def training_facts(folder: RunFolder, spec: RunSpec, status: RunStatus) -> dict[
         "precision": state.get("precision"), "ended_by_patience": early in status.cause,
         "seconds": _seconds(folder), **read_course(read_events(folder.events_path)), "kept": _kept(folder, spec),
     }  # fmt: skip
+
+
+def _last_step(folder: RunFolder) -> int | None:
+    reader = READERS.of(folder.metrics_path)
+    reader.poll()
+    step = reader.last("step").get("step")
+    return None if step is None else int(step)
 
 
 def _seconds(folder: RunFolder) -> float | None:

@@ -108,14 +108,17 @@ def _too_long(data: Mapping[str, Any]) -> str:
 
 
 def _likeness(data: Mapping[str, Any]) -> str:
-    leaks = data["leaks"]
-    if not leaks or not leaks["test_rows"]:
+    """Return how alike test and training rows are, without a judgement of it."""
+    leaks = data["leaks"] or {}
+    found = [f"{count:,} at {band}" for band, count in (leaks.get("bands") or {}).items() if count]
+    if not found:
         return ""
     some = "" if leaks["compared_rows"] == leaks["test_rows"] else f" ({leaks['compared_rows']:,} of them, drawn)"
-    return f"The test rows were compared with the training rows{some}: {leaks['sentence']}"
+    copied = leaks["copies"].get("test and training")
+    copies = f"; {copied:,} have the very sequence of a training row" if copied else ""
+    return f"The identity of the test rows{some} to the nearest training row is: {listed(found)}{copies}."
 
 
 def _identity(data: Mapping[str, Any]) -> str:
-    is_split = (data["split"] or {}).get("kind") == "identity"
-    is_told = "of its residues" in _likeness(data) or "of their residues" in _likeness(data)
-    return IDENTITY if is_split or is_told else ""
+    is_used = (data["split"] or {}).get("kind") == "identity" or bool(_likeness(data))
+    return IDENTITY if is_used else ""

@@ -14,6 +14,7 @@ from molfun.errors import SettingError
 from molfun.runs.bundle import Evidence
 from molfun.runs.comparison import differing_settings
 from molfun.runs.disclosure import Disclosure
+from molfun.runs.evidence import home_of
 from molfun.runs.methods import group_paragraph, own_paragraph, shared_sentences
 from molfun.runs.secrets import secret_values
 from molfun.runs.spec import RunSpec
@@ -84,7 +85,7 @@ def group_methods(runs: Sequence[Evidence]) -> str:
 
 def _chosen(runs: Sequence[Evidence]) -> list[Chosen]:
     """Return runs as they are drawn, under titles that may be handed on."""
-    folders, disclosure = {one.folder.id: one.folder for one in runs}, Disclosure()
+    folders, disclosure = {one.folder.id: one.folder for one in runs}, Disclosure(home_of(runs[0].folder))
     return [replace(one, title=disclosure.text(one.title)) for one in chosen_of(folders, list(folders))]
 
 

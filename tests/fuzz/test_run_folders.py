@@ -33,6 +33,7 @@ from molfun.runs.store import RunStore
 from molfun.runs.terminal import as_json, run_table, score_table
 from molfun.tracking.reader import MetricsReader, read_events, read_metrics
 from molfun.ui import charts, outcomes, results, run_facts
+from molfun.ui.evidence_bundle import evidence_zip
 from molfun.ui.markers import markers_of
 from molfun.ui.run_table import matching, table_of
 from tests.fuzz.cases import assert_sentence, assert_shown, fuzz, outcome, time_limit
@@ -87,6 +88,13 @@ def test_folder(room: Path, content: dict[str, bytes]) -> None:
     folder = room_folder(room, "fuzz")
     fill(folder, content)
     outcome(lambda: look_at(folder), room)
+
+
+@fuzz("evidence", 30, content=folder_files())
+def test_evidence(room: Path, content: dict[str, bytes]) -> None:
+    folder = room_folder(room, "fuzz")
+    fill(folder, content)
+    outcome(lambda: evidence_zip([folder]), room)
 
 
 @fuzz("lists of runs", 50, contents=st.lists(folder_files(), min_size=4, max_size=4))

@@ -31,7 +31,7 @@ def test_texts(text: str, shown: str) -> None:
 
 def test_known_places_have_names(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", "/home/ann lee")
-    said = Disclosure().text(f"{home}/runs/a-run and /home/ann lee/tables")
+    said = Disclosure(home).text(f"{home}/runs/a-run and /home/ann lee/tables")
     assert said == "MOLFUN_HOME/runs/a-run and ~/tables"
 
 

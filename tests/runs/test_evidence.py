@@ -50,6 +50,13 @@ def test_a_finished_run_is_known(finished: RunFolder, dataset: Dataset) -> None:
     assert json.loads(json.dumps(facts, allow_nan=False)) == facts
 
 
+def test_steps_are_those_of_the_record_not_of_the_last_word_of_the_state(finished: RunFolder) -> None:
+    finished.write_state(step=17)
+    assert collect(finished)["training"]["steps"] == 20
+    finished.metrics_path.write_text("")
+    assert collect(finished)["training"]["steps"] == 17
+
+
 def test_scores_have_intervals_and_are_computed_again(finished: RunFolder) -> None:
     scores = collect(finished)["scores"]
     assert (scores["rows"], scores["primary"], scores["best_baseline"]) == (8, "spearman", "one_hot")

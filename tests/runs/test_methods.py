@@ -51,12 +51,17 @@ def test_the_split_is_told_with_its_parameters(kind: str) -> None:
     assert ("Identity is the number of identical residues" in said) is (kind == "identity")
 
 
-def test_identity_is_defined_where_the_comparison_of_parts_speaks_of_it() -> None:
+def test_identity_is_told_and_defined_where_parts_were_compared() -> None:
     facts = facts_of()
-    facts["data"]["leaks"]["sentence"] = (
-        "5% of the test rows share at least half of their residues with a training row."
-    )
-    assert "Identity is the number of identical residues" in methods_paragraph(facts)
+    assert "Identity is the number" not in methods_paragraph(facts)
+    facts["data"]["leaks"] |= {"bands": {"100 %": 3, "95 to 100 %": 0, "up to 40 %": 17}, "compared_rows": 20}
+    said = methods_paragraph(facts)
+    assert "The identity of the test rows to the nearest training row is: 3 at 100 % and 17 at up to 40 %." in said
+    assert "Identity is the number of identical residues" in said
+    facts["data"]["leaks"] |= {"copies": {"test and training": 2}, "test_rows": 90}
+    said = methods_paragraph(facts)
+    assert "test rows (20 of them, drawn) to" in said
+    assert "; 2 have the very sequence of a training row." in said
 
 
 def test_folds_are_told() -> None:
