@@ -2,14 +2,15 @@
 
 merged/    config.json, model.safetensors, vocab.txt   the trunk, LoRA merged in; `AutoModel.from_pretrained`
 adapter/   adapter_config.json, adapter_model.safetensors   LoRA alone; `PeftModel.from_pretrained`
-both       head.safetensors, molfun.json, predict.py, README.md
+both       head.safetensors, predict.py
+onnx/      model.onnx, predict_onnx.py   trunk with LoRA merged in and head as one graph; needs no torch
+all        molfun.json, README.md
 """
 
 from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -22,14 +23,14 @@ from safetensors.torch import save_file
 from molfun.adapters.alphabet import Alphabet
 from molfun.errors import ModelError
 from molfun.evaluation import plain_predict
+from molfun.evaluation.onnx_export import PROBES, check_packages, write_onnx
 from molfun.evaluation.predictor import Predictor
 from molfun.models.lora import remove_lora, save_lora
 from molfun.models.precision import Precision
 from molfun.models.settings import HeadSettings
 from molfun.models.structure import MolfunStructureModel
 
-Format = Literal["merged", "adapter"]
-PROBES = ("MKTAYIAKQRQISFVKSHFSRQLEERLGLIEVQ", "EVQLVESGGGLVQPGGSLRLSCAASGFTFS", "ACDEFGHIKLMNPQRSTVWY")
+Format = Literal["merged", "adapter", "onnx"]
 # How far the merged model may be from the one that was trained; float32 sums in another order differ by less.
 TOLERANCE = 1e-4
 
@@ -37,50 +38,73 @@ TOLERANCE = 1e-4
 def export_model(
     predictor: Predictor, folder: Path, *, kind: Format, head: HeadSettings, card_text: str = ""
 ) -> dict[str, Any]:
-    """Write a trained model in the formats of peft and transformers; the predictor's own model is merged by it.
+    """Write a trained model for other tools; the predictor's own model is merged by all formats but "adapter".
 
     Args:
-        predictor: Of `molfun.load`; with kind "merged" its LoRA layers are merged and gone afterwards.
+        predictor: Of `molfun.load`; unless kind is "adapter" its LoRA layers are merged and gone afterwards.
         folder: Made; nothing may be there.
-        kind: "merged" for the whole model, "adapter" for LoRA alone.
+        kind: "merged" for the whole model, "adapter" for LoRA alone, "onnx" for a graph that needs no torch.
         head: Settings of its head.
         card_text: Of README.md.
 
     Returns:
-        What was written into `molfun.json`; `largest_difference` is between predictions before and after merging.
+        What was written into `molfun.json`; `largest_difference` is between predictions before and after merging,
+        `onnx_difference` between those of torch and of the graph.
 
     Raises:
-        ModelError: There is something in the folder, an adapter is asked of a run without LoRA, or merging changed
-            predictions.
+        ModelError: There is something in the folder, an adapter is asked of a run without LoRA, a package is missing,
+            or predictions changed.
         OSError: The folder cannot be written.
     """
-    model = predictor.model
-    if kind == "adapter" and model.lora_config is None:
+    if kind == "adapter" and predictor.model.lora_config is None:
         raise ModelError("This run has no LoRA, so there is no adapter; export the merged model instead.")
     if folder.exists():
         raise ModelError(f"{folder} exists; nothing is written over. Choose another name.")
     aside = folder.with_name(f".{folder.name}.writing")
     shutil.rmtree(aside, ignore_errors=True)
     aside.mkdir(parents=True)
+    write = {"merged": _write_merged, "adapter": _write_adapter, "onnx": _write_onnx}[kind]
     try:
         about = _about(predictor, head)
-        if kind == "adapter":
-            save_lora(model.adapter, model.lora_config, aside)
-            _name_base(aside / "adapter_config.json", about["base"])
-        else:
-            about |= {"largest_difference": merge(predictor), "base": ""}
-            model.adapter.backbone.save_pretrained(aside)  # type: ignore[operator]
-            (aside / "vocab.txt").write_text(vocabulary(model.adapter.alphabet, _vocab_size(model)), encoding="utf-8")
-        save_file({name: t.detach().cpu().contiguous() for name, t in model.head.state_dict().items()},
-                  aside / "head.safetensors")  # fmt: skip
+        about |= write(predictor, aside, about["base"])
         (aside / "molfun.json").write_text(json.dumps(about, indent=1), encoding="utf-8")
-        shutil.copyfile(plain_predict.__file__, aside / "predict.py")
         (aside / "README.md").write_text(card_text or "# A model fine-tuned with Molfun\n", encoding="utf-8")
         aside.rename(folder)
     except BaseException:
         shutil.rmtree(aside, ignore_errors=True)
         raise
     return about
+
+
+def _write_merged(predictor: Predictor, folder: Path, base: str) -> dict[str, Any]:
+    model, largest = predictor.model, merge(predictor)
+    model.adapter.backbone.save_pretrained(folder)  # type: ignore[operator]
+    (folder / "vocab.txt").write_text(vocabulary(model.adapter.alphabet, _vocab_size(model)), encoding="utf-8")
+    _write_head(model, folder)
+    return {"largest_difference": largest, "base": ""}
+
+
+def _write_adapter(predictor: Predictor, folder: Path, base: str) -> dict[str, Any]:
+    save_lora(predictor.model.adapter, predictor.model.lora_config, folder)
+    _name_base(folder / "adapter_config.json", base)
+    _write_head(predictor.model, folder)
+    return {}
+
+
+def _write_onnx(predictor: Predictor, folder: Path, base: str) -> dict[str, Any]:
+    check_packages()
+    largest = merge(predictor)
+    found = write_onnx(predictor, folder / "model.onnx")
+    # Named and not imported: it loads onnxruntime.
+    shutil.copyfile(Path(plain_predict.__file__).with_name("plain_predict_onnx.py"), folder / "predict_onnx.py")
+    return {**found, "largest_difference": largest, "base": ""}
+
+
+def _write_head(model: MolfunStructureModel, folder: Path) -> None:
+    """Write the head, and the script that joins it to the trunk."""
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in model.head.state_dict().items()}
+    save_file(tensors, folder / "head.safetensors")
+    shutil.copyfile(plain_predict.__file__, folder / "predict.py")
 
 
 def merge(predictor: Predictor) -> float:
@@ -118,7 +142,7 @@ def _numbers(predictor: Predictor) -> np.ndarray:
 @torch.no_grad()
 def _states(predictor: Predictor) -> np.ndarray:
     adapter = predictor.model.adapter
-    tokens = torch.tensor([adapter.alphabet.encode(PROBES[-1])], device=predictor.precision.device)
+    tokens = torch.tensor([adapter.alphabet.encode(PROBES[0])], device=predictor.precision.device)
     return np.asarray(adapter.backbone(input_ids=tokens).last_hidden_state.float().cpu().numpy())
 
 
@@ -130,6 +154,7 @@ def _about(predictor: Predictor, head: HeadSettings) -> dict[str, Any]:
         "target_mean": float(model.target_mean), "target_std": float(model.target_std),
         "backbone": model.adapter.card.name, "base": place if kind == "hub" else "",
         "sequence_columns": predictor.columns.sequence, "max_residues": model.adapter.max_residues,
+        "too_long": predictor.columns.too_long,
         "token_ids": alphabet.ids, "start_id": alphabet.start_id, "end_id": alphabet.end_id, "pad_id": alphabet.pad_id,
     }  # fmt: skip
 
@@ -149,22 +174,3 @@ def vocabulary(alphabet: Alphabet, size: int) -> str:
                 alphabet.mask_id: "<mask>"}  # fmt: skip
     letters = {number: letter for letter, number in alphabet.ids.items()}
     return "\n".join(letters.get(i) or specials.get(i) or f"<unused{i}>" for i in range(size)) + "\n"
-
-
-def model_card(title: str, facts: Mapping[str, str], scores: Mapping[str, Any], limits: Sequence[str]) -> str:
-    """Return the README.md of an exported model.
-
-    Args:
-        title: Name of the run.
-        facts: What it is and what it was made of, by name.
-        scores: Test metrics by name, numbers.
-        limits: Sentences on what it must not be used for.
-    """
-    lines = ["---", "library_name: transformers", "tags: [protein, molfun]", "---", "", f"# {title}", ""]
-    lines += [f"- **{name}:** {value}" for name, value in facts.items() if value]
-    if scores:
-        lines += ["", "## Scores on test rows that training never saw", "", "| metric | value |", "|---|---|"]
-        lines += [f"| {name} | {value:.4g} |" for name, value in scores.items() if isinstance(value, int | float)]
-    lines += ["", "## Limits", "", *(f"- {sentence}" for sentence in limits), "", "## Use", "",
-              "    python predict.py MKTAYIAKQR", ""]  # fmt: skip
-    return "\n".join(lines)

@@ -26,6 +26,36 @@ def load_backbone(folder: Path, base: str) -> nn.Module:
     return PeftModel.from_pretrained(AutoModel.from_pretrained(base, add_pooling_layer=False), folder).eval()
 
 
+def encode(sequence: str, about: dict) -> list:
+    """Return the token ids of a chain, special tokens included.
+
+    Raises:
+        ValueError: It is empty or too long, or has a letter that the model does not know.
+    """
+    most, policy = about["max_residues"], about["too_long"]
+    if len(sequence) > most and policy in ("crop", "window"):
+        first = (len(sequence) - most) // 2 if policy == "window" else 0
+        sequence = sequence[first : first + most]
+    unknown = sorted(set(sequence) - set(about["token_ids"]))
+    if unknown or not 0 < len(sequence) <= most:
+        came = f"the letter {unknown[0]!r}" if unknown else f"{len(sequence)} residues"
+        raise ValueError(f"expected 1 to {most} residues of {''.join(sorted(about['token_ids']))}, but there is {came}")
+    start, end = ([] if token is None else [token] for token in (about["start_id"], about["end_id"]))
+    return start + [about["token_ids"][letter] for letter in sequence] + end
+
+
+def split_chains(sequence: str, about: dict) -> list:
+    """Return the chains of a row.
+
+    Raises:
+        ValueError: There are too many or too few.
+    """
+    chains, names = sequence.strip().upper().split(":"), about["sequence_columns"]
+    if len(chains) != len(names):
+        raise ValueError(f"expected {len(names)} chains joined by a colon ({', '.join(names)}), got {len(chains)}")
+    return chains
+
+
 def pool(weights: dict, about: dict, chain: int, hidden: torch.Tensor, residues: torch.Tensor) -> torch.Tensor:
     """Return the vector that the head sees of a chain, or one a residue.
 
@@ -61,16 +91,16 @@ def predict(sequences: list, base: str = "") -> list:
     folder = Path(__file__).parent
     about = json.loads((folder / "molfun.json").read_text())
     backbone, weights = load_backbone(folder, base or about["base"]), load_file(folder / "head.safetensors")
-    start, end = ([] if token is None else [token] for token in (about["start_id"], about["end_id"]))
+    first, last = int(about["start_id"] is not None), int(about["end_id"] is not None)
     found = []
-    for sequence in sequences:
+    for chains in [split_chains(sequence, about) for sequence in sequences]:
         vectors = []
-        for chain, letters in enumerate(sequence.strip().upper().split(":")):
-            tokens = start + [about["token_ids"][letter] for letter in letters] + end
+        for chain, letters in enumerate(chains):
+            tokens = encode(letters, about)
             hidden = backbone(input_ids=torch.tensor([tokens])).last_hidden_state[0].float()
             residues = torch.ones(len(tokens), dtype=torch.bool)
-            residues[: len(start)] = False
-            residues[len(tokens) - len(end) :] = False
+            residues[:first] = False
+            residues[len(tokens) - last :] = False
             vectors.append(pool(weights, about, chain, hidden, residues))
         outputs = run_head(weights, torch.cat(vectors, dim=-1))
         if about["task"] == "regression":
@@ -87,5 +117,8 @@ if __name__ == "__main__":
     parser.add_argument("sequences", nargs="+")
     parser.add_argument("--base", default="")
     options = parser.parse_args()
-    for prediction in predict(options.sequences, options.base):
-        print(json.dumps(prediction))  # noqa: T201
+    try:
+        for prediction in predict(options.sequences, options.base):
+            print(json.dumps(prediction))  # noqa: T201
+    except ValueError as error:
+        parser.error(str(error))

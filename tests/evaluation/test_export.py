@@ -15,7 +15,7 @@ from torch import nn
 
 from molfun.data.settings import ColumnSettings, Task
 from molfun.errors import ModelError
-from molfun.evaluation.export import export_model, model_card, vocabulary
+from molfun.evaluation.export import export_model, vocabulary
 from molfun.evaluation.predictor import Predictor
 from molfun.models.precision import Precision
 from molfun.models.settings import HeadSettings
@@ -131,16 +131,6 @@ def test_what_cannot_be_exported_is_refused_and_leaves_nothing(tmp_path: Path, m
     with pytest.raises(OSError, match="No space"):
         export_model(predictor, tmp_path / "x", kind="merged", head=HeadSettings())
     assert sorted(path.name for path in tmp_path.iterdir()) == ["there"]
-
-
-def test_the_card_says_what_is_known() -> None:
-    card = model_card("Binders", {"Backbone": "esm2_8m", "Citation": ""}, {"spearman": 0.51234, "x": None}, ["Mind."])
-    assert "# Binders" in card
-    assert "- **Backbone:** esm2_8m" in card
-    assert "Citation" not in card
-    assert "| spearman | 0.5123 |" in card
-    assert "| x |" not in card
-    assert "- Mind." in card
 
 
 def test_the_vocabulary_has_every_token_at_its_place() -> None:
