@@ -19,6 +19,7 @@ import yaml
 from molfun.data.dataset import Dataset
 from molfun.data.exports import to_csv
 from molfun.data.hashes import recorded_facts, split_table
+from molfun.errors import SettingError
 from molfun.runs.certainty import read_baselines, read_predictions
 from molfun.runs.disclosure import Disclosure
 from molfun.runs.evidence import collect, dataset_of, home_of, read_spec
@@ -27,6 +28,7 @@ from molfun.runs.methods import methods_paragraph
 from molfun.runs.terminal import as_json
 from molfun.tracking.pool import READERS
 from molfun.tracking.reader import read_events
+from molfun.yaml_files import load_mapping
 
 MANIFEST = "MANIFEST"
 MAX_STEPS = 100_000  # of metrics.csv; more are taken at even distances
@@ -69,17 +71,26 @@ def gather(folder: RunFolder, *, with_data: bool = False) -> Evidence:
 
 def _records(folder: RunFolder, facts: Mapping[str, Any], disclosure: Disclosure) -> dict[str, str]:
     """Return the small files of a run folder; "" for one that is absent or cannot be read."""
-    settings, checkpoints = facts["settings"], facts["checkpoints"]
+    checkpoints = facts["checkpoints"]
     read = {
         "environment.json": folder.read_environment(), "parameters.json": folder.read_parameters(),
         "scoreboard.json": folder.read_scoreboard(), "checkpoints.json": checkpoints,
     }  # fmt: skip
     events = [json.dumps(disclosure.values(event), ensure_ascii=False) for event in read_events(folder.events_path)]
     return {
-        "spec.yaml": yaml.safe_dump(settings, sort_keys=False, allow_unicode=True) if settings else "",
+        "spec.yaml": _spec(folder, disclosure) if facts["settings"] else "",
         "events.jsonl": "".join(f"{event}\n" for event in events),
         **{name: as_json(disclosure.values(values)) + "\n" if values else "" for name, values in read.items()},
     }
+
+
+def _spec(folder: RunFolder, disclosure: Disclosure) -> str:
+    """Return the settings as they were written: those that later versions added are not among them."""
+    try:
+        settings = load_mapping(folder.spec_path)
+    except SettingError:
+        return ""
+    return str(yaml.safe_dump(disclosure.values(settings), sort_keys=False, allow_unicode=True))
 
 
 def _tables(folder: RunFolder, dataset: Dataset | None, *, with_data: bool) -> dict[str, str]:

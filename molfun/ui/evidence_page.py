@@ -11,7 +11,6 @@ from typing import Any
 
 import pandas as pd
 import plotly.graph_objects as go
-import yaml
 
 from molfun.runs.bundle import Evidence
 from molfun.runs.methods import REFERENCES, methods_paragraph
@@ -45,7 +44,7 @@ def run_page(evidence: Evidence) -> str:
     _add_model(page, facts)
     page.section("Settings")
     page.say(LEFT_OUT, kind="note")
-    add_settings(page, facts)
+    add_settings(page, evidence)
     _add_environment(page, facts)
     add_files(page, [evidence])
     return page.html(footer([evidence]), secret_values(os.environ))
@@ -119,13 +118,12 @@ _AGREEMENT = {
 }
 
 
-def add_settings(page: Page, facts: Mapping[str, Any]) -> None:
-    """Add all settings of a run, folded."""
-    settings = facts["settings"]
-    if settings is None:
+def add_settings(page: Page, evidence: Evidence) -> None:
+    """Add all settings of a run as they were written, folded."""
+    if "spec.yaml" not in evidence.files:
         page.say("The settings cannot be read.")
         return
-    page.code("All settings (spec.yaml)", yaml.safe_dump(settings, sort_keys=False, allow_unicode=True))
+    page.code("All settings (spec.yaml)", evidence.files["spec.yaml"])
 
 
 def add_files(page: Page, runs: Sequence[Evidence]) -> None:

@@ -81,6 +81,14 @@ def test_sequences_are_in_it_when_asked_for(
     assert str(home) not in everything
 
 
+def test_settings_are_those_that_were_written(folder: RunFolder) -> None:
+    kept = folder.spec_path.read_text().replace("  num_threads: 0\n", "")
+    folder.spec_path.write_text(kept)
+    evidence = gather(folder)
+    assert "num_threads" not in evidence.files["spec.yaml"]
+    assert evidence.facts["settings"]["training"]["num_threads"] == 0
+
+
 def test_split_and_its_hash_belong_together(folder: RunFolder) -> None:
     evidence = gather(folder)
     _, lines = evidence.files["split.csv"].split("\n", 1)
