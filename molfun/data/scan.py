@@ -1,11 +1,10 @@
-"""Mutation scans: all single substitutions of a protein as rows, and what was predicted for them as a grid."""
+"""Mutation scans: the substitutions of a protein as rows, and how many there would be."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from itertools import combinations
 
-import numpy as np
 import pandas as pd
 
 from molfun.data.mutations import Mutation, apply_mutations
@@ -36,75 +35,75 @@ def clean_wild_type(text: str) -> str:
     return sequence
 
 
-def scan_rows(
-    wild_type: str, *, first_number: int = 1, doubles: Sequence[int] = (), column: str = "sequence"
-) -> pd.DataFrame:
-    """Return the wild type and its substitutions as rows.
+def scan_size(
+    wild_type: str, *, first_number: int = 1, positions: Collection[int] | None = None, doubles: Collection[int] = ()
+) -> int:
+    """Return how many rows a scan has, the wild type among them.
 
     Args:
         wild_type: Its sequence, of the 20 residues.
         first_number: Number of its first residue.
-        doubles: Numbers of residues of which all pairs of substitutions are added, too.
-        column: Name of the column with sequences.
-
-    Returns:
-        `mutation` ("WT", "A24G", "A24G:V39D"), and the sequence.
+        positions: Numbers of the residues that are exchanged, None for all.
+        doubles: Numbers of residues of which all pairs of substitutions are added, too; they are exchanged alone as
+            well, whatever `positions` says, because a pair is compared with its halves.
 
     Raises:
         DataError: A residue is not there, or there would be more than 200,000 rows.
     """
-    places = sorted(set(doubles))
-    for number in places:
-        if not first_number <= number < first_number + len(wild_type):
-            last = first_number + len(wild_type) - 1
-            raise DataError(f"There is no residue {number}; the wild type has {first_number} to {last}.")
-    size = 1 + 19 * len(wild_type) + 361 * len(places) * (len(places) - 1) // 2
+    singles, pairs = _places(wild_type, first_number, positions, doubles)
+    size = 1 + 19 * len(singles) + 361 * len(pairs) * (len(pairs) - 1) // 2
     if size > MAX_ROWS:
         raise DataError(f"The scan would have {size:,} rows, the limit is {MAX_ROWS:,}; choose fewer residues.")
-    singles = [own for number in range(first_number, first_number + len(wild_type))
-               for own in _at(wild_type, number, first_number)]  # fmt: skip
-    pairs = (
+    return size
+
+
+def _places(
+    wild_type: str, first_number: int, positions: Collection[int] | None, doubles: Collection[int]
+) -> tuple[list[int], list[int]]:
+    """Return the numbers of residues that are exchanged alone, and in pairs."""
+    known = range(first_number, first_number + len(wild_type))
+    pairs = sorted(set(doubles))
+    singles = list(known) if positions is None else sorted({*positions, *pairs})
+    for number in (*pairs, *singles):
+        if number not in known:
+            raise DataError(f"There is no residue {number}; the wild type has {known[0]} to {known[-1]}.")
+    return singles, pairs
+
+
+def scan_rows(
+    wild_type: str, *, first_number: int = 1, positions: Collection[int] | None = None, doubles: Collection[int] = (),
+    column: str = "sequence", kept: Mapping[str, str] | None = None,
+) -> pd.DataFrame:  # fmt: skip
+    """Return the wild type and its substitutions as rows.
+
+    Args:
+        wild_type: As in `scan_size`, and so are the next three.
+        first_number: Number of its first residue.
+        positions: Numbers of the residues that are exchanged, None for all.
+        doubles: Numbers of residues of which all pairs are added.
+        column: Name of the column with sequences.
+        kept: Other chains by the names of their columns; they are the same in every row.
+
+    Returns:
+        `mutation` ("WT", "A24G", "A24G:V39D"), and the sequences.
+
+    Raises:
+        DataError: As in `scan_size`.
+    """
+    scan_size(wild_type, first_number=first_number, positions=positions, doubles=doubles)
+    singles, pairs = _places(wild_type, first_number, positions, doubles)
+    alone = [(own,) for number in singles for own in _at(wild_type, number, first_number)]
+    together = (
         (one, other)
-        for first, second in combinations(places, 2)
+        for first, second in combinations(pairs, 2)
         for one in _at(wild_type, first, first_number)
         for other in _at(wild_type, second, first_number)
     )
-    chosen: Iterable[tuple[Mutation, ...]] = [(), *((own,) for own in singles), *pairs]
+    chosen: Iterable[tuple[Mutation, ...]] = [(), *alone, *together]
     rows = [(":".join(map(str, own)) or WILD_TYPE, apply_mutations(wild_type, own, first_number)) for own in chosen]
-    return pd.DataFrame(rows, columns=["mutation", column])
+    return pd.DataFrame(rows, columns=["mutation", column]).assign(**dict(kept or {}))
 
 
 def _at(wild_type: str, number: int, first_number: int) -> list[Mutation]:
     wild = wild_type[number - first_number]
     return [Mutation(wild, number, residue) for residue in RESIDUES if residue != wild]
-
-
-def scan_grid(
-    rows: pd.DataFrame, wild_type: str, values: str = "prediction", *, first_number: int = 1
-) -> tuple[pd.DataFrame, float]:
-    """Return the effect of every single substitution, and the value of the wild type.
-
-    Args:
-        rows: `mutation`, and a column of numbers.
-        wild_type: Its sequence.
-        values: Name of that column.
-        first_number: Number of its first residue.
-
-    Returns:
-        float64 [20, length]: value of the variant minus that of the wild type, 0 where the residue is the wild type's;
-        residues as index, numbers as columns. And the value of the wild type.
-
-    Raises:
-        DataError: The wild type is not among the rows.
-    """
-    found = dict(zip(rows["mutation"], pd.to_numeric(rows[values], errors="coerce"), strict=True))
-    if WILD_TYPE not in found:
-        raise DataError("The wild type is not among the rows of the scan.")
-    own = float(found[WILD_TYPE])
-    numbers = range(first_number, first_number + len(wild_type))
-    grid = [
-        [0.0 if wild == residue else found.get(f"{wild}{number}{residue}", np.nan) - own
-         for number, wild in zip(numbers, wild_type, strict=True)]
-        for residue in RESIDUES
-    ]  # fmt: skip
-    return pd.DataFrame(grid, index=list(RESIDUES), columns=list(numbers), dtype=np.float64), own

@@ -1,13 +1,13 @@
-"""Mutation scans: every substitution once, the wild type among them, and the grid that is drawn."""
+"""Mutation scans as rows: every substitution once, the wild type among them, other chains as they are."""
 
 from __future__ import annotations
 
-import numpy as np
-import pandas as pd
+from collections.abc import Collection
+
 import pytest
 
 from molfun.data.mutations import apply_mutations, parse_mutations
-from molfun.data.scan import RESIDUES, clean_wild_type, scan_grid, scan_rows
+from molfun.data.scan import RESIDUES, clean_wild_type, scan_rows, scan_size
 from molfun.errors import DataError
 
 
@@ -28,32 +28,44 @@ def test_pairs_are_those_of_the_chosen_positions() -> None:
     assert pairs["heavy"].nunique() == 361
 
 
+def test_chosen_positions_alone_are_exchanged_and_halves_of_pairs_with_them() -> None:
+    rows = scan_rows("MKTAY", first_number=10, positions=[11])
+    assert rows["mutation"].str.extract(r"(\d+)")[0].dropna().unique().tolist() == ["11"]
+    with_pairs = scan_rows("MKTAY", first_number=10, positions=[11], doubles=[13, 14])
+    singles = with_pairs[~with_pairs["mutation"].str.contains(":")]
+    assert len(singles) == 1 + 19 * 3
+    assert len(with_pairs) == 1 + 19 * 3 + 361
+
+
+def test_other_chains_are_kept_as_they_are() -> None:
+    rows = scan_rows("MK", column="heavy", kept={"light": "DIQ"})
+    assert rows.columns.tolist() == ["mutation", "heavy", "light"]
+    assert set(rows["light"]) == {"DIQ"}
+    assert rows["heavy"].nunique() == len(rows)
+
+
 @pytest.mark.parametrize(
-    ("wild_type", "doubles", "message"),
+    ("positions", "doubles", "size"),
+    [(None, [], 1 + 19 * 5), ([1], [], 20), ([], [2, 3, 4], 1 + 19 * 3 + 3 * 361), (None, [2], 1 + 19 * 5)],
+)
+def test_the_size_is_known_without_the_rows(
+    positions: Collection[int] | None, doubles: Collection[int], size: int
+) -> None:
+    assert scan_size("MKTAY", positions=positions, doubles=doubles) == size
+    assert len(scan_rows("MKTAY", positions=positions, doubles=doubles)) == size
+
+
+@pytest.mark.parametrize(
+    ("wild_type", "asked", "message"),
     [
-        ("MKT", [4], "There is no residue 4; the wild type has 1 to 3"),
-        ("M" * 100, range(1, 41), r"The scan would have 283,\d+ rows, the limit is 200,000"),
+        ("MKT", {"doubles": [4]}, "There is no residue 4; the wild type has 1 to 3"),
+        ("MKT", {"positions": [0, 1]}, "There is no residue 0; the wild type has 1 to 3"),
+        ("M" * 100, {"doubles": range(1, 41)}, r"The scan would have 283,\d+ rows, the limit is 200,000"),
     ],
 )
-def test_impossible_scans_are_refused(wild_type: str, doubles: range, message: str) -> None:
+def test_impossible_scans_are_refused(wild_type: str, asked: dict[str, Collection[int]], message: str) -> None:
     with pytest.raises(DataError, match=message):
-        scan_rows(wild_type, doubles=list(doubles))
-
-
-def test_the_grid_has_changes_and_zero_for_the_wild_type() -> None:
-    rows = scan_rows("MK", first_number=0)
-    rows["prediction"] = np.arange(len(rows), dtype=float) + 5
-    grid, own = scan_grid(rows, "MK", first_number=0)
-    assert own == 5.0
-    assert grid.shape == (20, 2)
-    assert grid.columns.tolist() == [0, 1]
-    assert grid.loc["M", 0] == grid.loc["K", 1] == 0.0
-    found = dict(zip(rows["mutation"], rows["prediction"], strict=True))
-    assert grid.loc["W", 1] == found["K1W"] - 5.0
-    gaps, _ = scan_grid(rows[rows["mutation"] != "M0A"], "MK", first_number=0)
-    assert np.isnan(gaps.loc["A", 0])
-    with pytest.raises(DataError, match="wild type is not among"):
-        scan_grid(rows.iloc[1:], "MK", first_number=0)
+        scan_rows(wild_type, **asked)  # type: ignore[arg-type]
 
 
 def test_a_pasted_wild_type_is_cleaned() -> None:
@@ -62,10 +74,3 @@ def test_a_pasted_wild_type_is_cleaned() -> None:
         clean_wild_type("> only a header\n")
     with pytest.raises(DataError, match="'X' at position 3, which is none of the 20 residues"):
         clean_wild_type("MKX")
-
-
-def test_values_that_are_no_numbers_are_gaps() -> None:
-    rows = pd.DataFrame({"mutation": ["WT", "M1A", "M1C"], "prediction": [1.0, None, 2.0]})
-    grid, _ = scan_grid(rows, "M")
-    assert np.isnan(grid.loc["A", 1])
-    assert grid.loc["C", 1] == 1.0
