@@ -10,6 +10,7 @@ from molfun.runs.store import RunFolder
 from molfun.ui import predict_panels as panels
 from molfun.ui import shell, text
 from molfun.ui.draft import choose_default
+from molfun.ui.scan_form import draw_scan_form
 
 KINDS = {"table": "A table", "scan": "Mutation scan"}
 
@@ -39,18 +40,20 @@ st.caption(
     f"{folder.spec.model.name} · {folder.spec.strategy.kind} · trained on {shell.plain(dataset.name)}: "
     f"{text.plural(dataset.counts['train'], 'row')}, target {shell.plain(dataset.columns.target)}"
 )
+st.page_link(shell.LIVE, label="Take this model away", icon=":material/archive:", query_params={"run": run_id})
+jobs = list_predictions(folder)
+job = find_prediction(folder, shell.query("job")) or (jobs[0] if jobs else None)
+is_scan = job is not None and job.about.get("kind") == "scan"
 kind = st.segmented_control(
-    "What is to be predicted?", list(KINDS), default="table", required=True, format_func=KINDS.__getitem__,
-    key="predict.kind", persist_state="session",
+    "What is to be predicted?", list(KINDS), default="scan" if is_scan else "table", required=True,
+    format_func=KINDS.__getitem__, key="predict.kind", persist_state="session",
 )  # fmt: skip
 certainty = panels.draw_certainty(folder, dataset, runs)
 if kind == "scan":
-    panels.draw_scan_form(folder, dataset, certainty)
+    draw_scan_form(folder, dataset, certainty, panels.ask)
 else:
     panels.draw_table_form(folder, certainty)
 
-jobs = list_predictions(folder)
-job = find_prediction(folder, shell.query("job")) or (jobs[0] if jobs else None)
 if job is not None:
     st.divider()
     panels.draw_job(job, dataset)

@@ -62,7 +62,10 @@ def _predict(job: PredictionJob) -> pd.DataFrame:
             last = time.monotonic()
             job.note(done=done)
 
+    began = time.monotonic()
     found = predictor.predict(rows, progress=progress)
+    residues = sum(int(rows[name].fillna("").astype(str).str.len().sum()) for name in first.columns.sequence)
+    job.note(seconds=time.monotonic() - began, residues=residues * (1 + len(others)))
     found = add_intervals(found, first.task, learned) if learned else found
     kept = rows.rename(columns={name: f"{name} (of the table)" for name in found.columns if name in rows.columns})
     return pd.concat([kept, found], axis=1)

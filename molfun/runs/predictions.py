@@ -26,6 +26,7 @@ from molfun.runs import shapes
 from molfun.runs.detached import start_detached
 from molfun.runs.files import read_json, write_json
 from molfun.runs.folder import RunFolder
+from molfun.runs.preflight import FORWARD_SHARE
 from molfun.runs.process import find_process, identity_of
 from molfun.runs.shapes import fitting
 
@@ -68,7 +69,8 @@ class PredictionJob:
 
     @property
     def about(self) -> dict[str, Any]:
-        """What was asked: `name`, `kind` ("table" or "scan"), `device`, `total` rows, and what belongs to a scan."""
+        """What was asked: `name`, `kind` ("table" or "scan"), `device`, `total` rows, and what belongs to a scan:
+        `wild_type`, `column`, `first_number`, `positions` (absent for all), `doubles`, `kept` (other chains)."""
         return fitting(read_json(self.path / "job.json"), shapes.JOB)
 
     @property
@@ -154,6 +156,33 @@ def list_predictions(folder: RunFolder) -> list[PredictionJob]:
 def find_prediction(folder: RunFolder, job_id: str) -> PredictionJob | None:
     """Return the prediction with that id, None where there is none."""
     return next((job for job in list_predictions(folder) if job.id == job_id), None)
+
+
+def forecast_seconds(folder: RunFolder, num_residues: int, *, num_models: int = 1) -> float | None:
+    """Return about how long a prediction takes, without loading the model.
+
+    At the pace of the newest one that this run made, else at that of the forward pass of its heaviest training batch.
+
+    Args:
+        folder: The run.
+        num_residues: Of all rows and chains.
+        num_models: Runs that predict together.
+
+    Returns:
+        None where neither is known.
+    """
+    known = [fitting(read_json(job.path / "state.json"), shapes.JOB_STATE) for job in list_predictions(folder)]
+    pace = next((_pace(state.get("seconds"), state.get("residues")) for state in known if state.get("seconds")), None)
+    if pace is None:
+        before = folder.read_preflight()
+        size = (before.get("rows") or 0) * (before.get("residues") or 0)
+        pace = _pace(FORWARD_SHARE * (before.get("seconds") or 0.0), size)
+    return None if pace is None else pace * num_residues * num_models
+
+
+def _pace(seconds: float | None, residues: float | None) -> float | None:
+    """Return seconds a residue, None where one of both is not known."""
+    return seconds / residues if seconds and residues else None
 
 
 def _jobs(folder: RunFolder) -> Path:

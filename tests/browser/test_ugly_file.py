@@ -89,7 +89,8 @@ def test_an_ugly_table_becomes_a_scan(server: Server, open_page: Callable[..., P
         page.get_by_role("button", name="CSV").click()
     download.value.save_as(tmp_path / "scan.csv")
     scan = pd.read_csv(tmp_path / "scan.csv")
-    assert scan.columns.tolist() == ["mutation", "prediction", "change"]
+    assert scan.columns.tolist() == ["mutation", "prediction", "change", "measured", "part"]
+    assert (scan["part"] == "test").sum() == saved.counts["test"]
     assert len(scan) == 1 + 19 * len(WILD_TYPE)
     assert scan.loc[scan["mutation"] == "WT", "change"].tolist() == [0.0]
     assert scan["prediction"].is_monotonic_decreasing
