@@ -122,8 +122,12 @@ SCHEDULER: dict[str, Check] = {"state": text, "reason": text, "t": moment}
 JOB: dict[str, Check] = {
     "name": text, "kind": plain_name, "device": plain_name, "total": count, "asked": moment, "wild_type": text,
     "first_number": number, "column": text, "others": items(plain_name), "coverage": number,
+    "kept": mapping(text), "positions": items(number), "doubles": items(number),
 }  # fmt: skip
-JOB_STATE: dict[str, Check] = {"status": plain_name, "cause": text, "done": count}
+JOB_STATE: dict[str, Check] = {
+    "status": plain_name, "cause": text, "done": count, "seconds": number, "residues": count,
+}  # fmt: skip
+EXPORT_STATE: dict[str, Check] = {"status": plain_name, "phase": text, "cause": text, "difference": number}
 PREFLIGHT: dict[str, Check] = {
     "seconds": number, "peak_bytes": number, "rows": number, "residues": number, "forecast_seconds": number,
     "disk_free_bytes": number, "disk_needed_bytes": number,

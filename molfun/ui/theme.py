@@ -18,6 +18,8 @@ WHISKER = "#5d6874"  # seen on light and dark ground, and on FROZEN
 PARTS = {"train": BLUE, "val": AMBER, "test": VERMILION}
 PART_TITLES = {"train": "Training", "val": "Validation", "test": "Test"}
 
+REGION = "rgba(196, 111, 159, 0.75)"  # PINK, seen on light and dark ground and beside both ends of a scale
+
 # From nothing to much. Opaque, because plotly picks black or white numbers by the colour of a field.
 HEAT = ((0.0, "#e4eef7"), (0.5, "#86bbe1"), (1.0, "#2384c6"))
 
