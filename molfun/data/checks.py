@@ -1,6 +1,6 @@
 """Finds what is wrong with a table before anything starts: problems with row, column and value, never an exception.
 
-Cells of the target are judged in `target_checks`.
+Cells of the target are judged in `target_checks`, columns that belong to it in `companion_checks`.
 """
 
 from __future__ import annotations
@@ -12,25 +12,30 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
+from molfun.data.companion_checks import check_companions
+from molfun.data.footers import is_footer, without_footer
 from molfun.data.guess import looks_like_dna
 from molfun.data.labels import is_missing
+from molfun.data.mutations import looks_like_mutations
 from molfun.data.outliers import check_outliers
 from molfun.data.problems import Problem, capped
 from molfun.data.row_numbers import file_rows
 from molfun.data.settings import ColumnSettings
+from molfun.data.spellings import advice
 from molfun.data.target_checks import check_target
-from molfun.errors import nearest
+from molfun.errors import nearest, printable
 
 __all__ = ["MIN_ROWS", "Problem", "check_table"]
 
 MIN_ROWS = 10
+SURELY_DNA = 30  # letters
 ADVICE = {
     "*": "a stop; remove the row, or only the '*' where it ends the sequence",
     "-": "a gap; the model reads unaligned sequences, remove the gaps",
     ".": "a gap; the model reads unaligned sequences, remove the gaps",
     "X": "an unknown residue, which this model has no letter for; replace it or remove the row",
     " ": "a blank; remove it",
-}
+} | dict.fromkeys("0123456789", "a number; remove it")
 RARE = dict.fromkeys(
     "BZJUO", "a rare or ambiguous residue, which this model has no letter for; replace it or remove the row"
 )
@@ -52,6 +57,8 @@ def check_table(frame: pd.DataFrame, columns: ColumnSettings, *, letters: str, m
     problems = _check_columns(frame, columns)
     if problems:
         return problems
+    problems += _check_footer(frame, columns)
+    frame = without_footer(frame, columns.sequence, columns.target)
     chains = {name: _chain(frame[name]) for name in columns.sequence}
     problems += _check_num_rows(frame)
     for name, chain in chains.items():
@@ -62,6 +69,7 @@ def check_table(frame: pd.DataFrame, columns: ColumnSettings, *, letters: str, m
     problems += check_target(frame, columns)
     if columns.task == "regression":
         problems += check_outliers(frame, columns.target)
+    problems += check_companions(frame, columns)
     problems += _check_duplicates(frame, columns, chains)
     return [_in_file(frame, problem) for problem in sorted(problems, key=lambda problem: problem.severity)]
 
@@ -82,9 +90,7 @@ def _chain(column: pd.Series) -> pd.Series:
 def _check_columns(frame: pd.DataFrame, columns: ColumnSettings) -> list[Problem]:
     problems = []
     if not columns.sequence:
-        problems.append(
-            Problem("error", "No sequence column is chosen; choose the column that holds the protein sequences.")
-        )
+        problems.append(Problem("error", _no_sequence(frame)))
     if not columns.target:
         problems.append(
             Problem("error", "No target column is chosen; choose the column that holds the measured value or class.")
@@ -100,6 +106,28 @@ def _check_columns(frame: pd.DataFrame, columns: ColumnSettings) -> list[Problem
             Problem("error", f"Column {name!r} is chosen twice; give each role its own column.", column=name)
         )
     return problems
+
+
+def _no_sequence(frame: pd.DataFrame) -> str:
+    said = "No sequence column is chosen; choose the column that holds the protein sequences."
+    if names := [str(name) for name in frame.columns if looks_like_mutations(frame[name])]:
+        said += (
+            f" Column {names[0]!r} holds mutations: give the wild type (page Data, or --wild-type), and they are "
+            "turned into sequences."
+        )
+    return said
+
+
+def _check_footer(frame: pd.DataFrame, columns: ColumnSettings) -> list[Problem]:
+    below, name = is_footer(frame, columns.sequence, columns.target), columns.sequence[0]
+    cells = zip(file_rows(frame)[below], frame[below].to_dict("records"), strict=True)
+    first = ((int(row), next((str(cell) for cell in cells.values() if not is_missing(cell)), ""))
+             for row, cells in cells)  # fmt: skip
+    return capped(
+        Problem("error", f"Row {row}, column {name!r}: {printable(text, 40)!r} stands below the table and is no row of "
+                "it; leave it out.", row, name, text)
+        for row, text in first
+    )  # fmt: skip
 
 
 def _check_num_rows(frame: pd.DataFrame) -> list[Problem]:
@@ -128,9 +156,12 @@ def _check_letters(frame: pd.DataFrame, name: str, chain: pd.Series, letters: st
 
 
 def _letter_problem(row: int, name: str, text: str, place: int) -> Problem:
-    letter = text[place]
-    advice = (ADVICE | RARE).get(letter.upper(), "no residue; correct it or remove the row")
-    message = f"Row {row}, column {name!r}: letter {letter!r} at position {place + 1} is {advice}."
+    letter = " " if text[place].isspace() else text[place]
+    known = ADVICE | RARE
+    said = known.get(letter.upper(), "no residue; correct it or remove the row")
+    if spelled := advice(text):
+        said = f"no residue; {spelled}"
+    message = f"Row {row}, column {name!r}: letter {letter!r} at position {place + 1} is {said}."
     return Problem("error", message, row, name, letter)
 
 
@@ -160,21 +191,48 @@ def _check_lengths(
 
 
 def _check_kind(frame: pd.DataFrame, name: str, chain: pd.Series, letters: str) -> list[Problem]:
+    """Judge a column as a whole: DNA, lower case, unknown residues."""
     problems = []
-    if looks_like_dna(chain[chain != ""]):
+    filled = chain[chain != ""]
+    if looks_like_dna(filled):
+        # Of short peptides it may be chance; of ten codons and more it is none.
+        is_sure = float(filled.str.len().median()) >= SURELY_DNA
         message = f"Column {name!r} has nucleotide letters only (ACGTU); if it is DNA or RNA, translate it first."
-        problems.append(Problem("warning", message, column=name))
-    lower = int((chain != chain.str.upper()).sum())
-    if lower:
+        problems.append(Problem("error" if is_sure else "warning", message, column=name))
+    lower = (chain != chain.str.upper()).to_numpy()
+    if lower.any():
+        row, place = _first_place(frame, chain, lower, r"[a-z]")
         message = (
-            f"Column {name!r}: {lower} of {len(frame)} sequences have lower-case letters; they are read as upper case."
+            f"Column {name!r}: {lower.sum()} of {len(frame)} sequences have lower-case letters (first in row {row}, "
+            f"position {place}); they are read as upper case.{_mixed_case(chain[lower])}"
         )
         problems.append(Problem("warning", message, column=name))
-    unknown = int(chain.str.upper().str.contains("X", regex=False).sum())
-    if unknown and "X" in letters:
-        message = f"Column {name!r}: {unknown} of {len(frame)} sequences have X; the model reads an unknown residue."
+    unknown = chain.str.upper().str.contains("X", regex=False).to_numpy()
+    if unknown.any() and "X" in letters:
+        row, place = _first_place(frame, chain, unknown, r"[xX]")
+        message = (
+            f"Column {name!r}: {unknown.sum()} of {len(frame)} sequences have X (first in row {row}, position {place}; "
+            f"up to {int(chain[unknown].str.upper().str.count('X').max())} a sequence); the model reads an unknown "
+            "residue."
+        )
         problems.append(Problem("warning", message, column=name))
     return problems
+
+
+def _first_place(frame: pd.DataFrame, chain: pd.Series, chosen: np.ndarray, letters: str) -> tuple[int, int]:
+    """Return the row of the file and the position, from 1, of the first of some letters."""
+    row = int(chosen.argmax())
+    found = re.search(letters, chain.iloc[row])
+    return int(file_rows(frame)[row]), found.start() + 1 if found else 1
+
+
+def _mixed_case(chain: pd.Series) -> str:
+    """Return a warning where single small letters stand among capitals, as people mark what they changed."""
+    alone = chain.str.contains(r"(?<=[A-Z])[a-z](?=[A-Z])").to_numpy()
+    if not alone.any():
+        return ""
+    found = re.search(r"(?<=[A-Z])[a-z](?=[A-Z])", chain[alone].iloc[0])
+    return f" A single {found[0]!r} among capitals may mark a modification (pS) or a mutation." if found else ""
 
 
 def _check_duplicates(frame: pd.DataFrame, columns: ColumnSettings, chains: dict[str, pd.Series]) -> list[Problem]:

@@ -38,6 +38,13 @@ NO_TABLES = {
         ("a web page", "open it in the browser and save the table as .xlsx or CSV"),
     re.compile(r"\s*<\?xml", re.IGNORECASE): ("XML", "open it in Excel and save it as .xlsx or CSV"),
     re.compile(r"""\s*(?:\{\s*(?:["}]|$)|\[\s*["{\[])"""): ("JSON", "write its records as rows of a CSV file"),
+    re.compile(r"\s*LOCUS {2,}\S+ .*\b(?:aa|bp)\b"): ("a GenBank record", "export its proteins as FASTA"),
+    re.compile(r"\s*(?:ID {3}\S+ .*\n)(?:AC|DT|XX)"): ("a UniProt or EMBL record", "download it as FASTA or TSV"),
+    re.compile(r"\s*(?:CLUSTAL|MUSCLE) .*align", re.IGNORECASE): ("an alignment", "write it as FASTA"),
+    re.compile(r"\s*# STOCKHOLM"): ("an alignment (Stockholm)", "write it as FASTA"),
+    re.compile(r"\s*#NEXUS", re.IGNORECASE): ("an alignment (NEXUS)", "write it as FASTA"),
+    re.compile(r"(?:HEADER {4}|ATOM {2}\s+\d|CRYST1|data_\w+\s*\n\s*(?:#|_|loop_))"):
+        ("a structure", "write its sequences into a table"),
 }  # fmt: skip
 
 
@@ -105,7 +112,7 @@ def refuse_no_table(text: str, shown: str) -> None:
     """Refuse text that is something else than a table.
 
     Raises:
-        DataError: It is a web page, XML or JSON.
+        DataError: It is a web page, XML, JSON, or a file of another kind that programs of our field write.
     """
     start = text[:HEAD_BYTES].lstrip("\ufeff")
     for pattern, (what, todo) in NO_TABLES.items():

@@ -12,7 +12,8 @@ from molfun.data.checks import check_table
 from molfun.data.labels import class_name, is_missing, number
 from molfun.data.leaks import LeakReport, find_leaks
 from molfun.data.problems import Problem
-from molfun.data.recipe import Step, candidates
+from molfun.data.recipe import Step
+from molfun.data.remedies import candidates
 from molfun.data.settings import ColumnSettings, SplitSettings
 from molfun.data.split_groups import sequences_of
 from molfun.data.splits import PARTS, assign_splits

@@ -16,8 +16,8 @@ from molfun.errors import DataError, printable
 
 MAX_HEADER_CHARACTERS = 10_000
 # Possessive (++) and anchored, so that the time follows the length of a header, not its square.
-KEY = re.compile(r"(?<!\w)(\w++)=")
-END = re.compile(r"[\];|]|(?<!\s)\s++(?:\[?\w++=|$)")
+KEY = re.compile(r"(?<!\w)(\w++) ?=")
+END = re.compile(r"[\];|]|(?<!\s)\s++(?:\[?\w++ ?=|$)")
 # The last word of a header: a bound is a value for `checks` to judge; a comma before digits is a decimal sign, or a
 # separator where no other stands before.
 TRAILING = re.compile(
@@ -25,6 +25,8 @@ TRAILING = re.compile(
     r"|,([-+−]?(?:\d++\.?+\d*+|\.\d++)(?:[eE][-+−]?\d++)?))\Z"
 )
 COMMENTS = (";", "#")
+LABELS = "labels"
+MAX_LABELS = 10  # different letters; a protein of the length of a domain has more
 
 
 def read_fasta(text: str, shown: str) -> pd.DataFrame:
@@ -36,7 +38,8 @@ def read_fasta(text: str, shown: str) -> pd.DataFrame:
 
     Returns:
         Columns `id` (first word of the header), `sequence`, and one for every `key=value` field of the headers; where
-        no header has such fields, a trailing number becomes `value`.
+        no header has such fields, a trailing number becomes `value`. Where each record has two lines of equal length,
+        and the second has few letters (sequence, then one label a residue), that one becomes `labels`.
 
     Raises:
         DataError: There is no record, text stands before the first `>`, or there are too many records or fields.
@@ -50,13 +53,15 @@ def read_fasta(text: str, shown: str) -> pd.DataFrame:
                 f"{MAX_HEADER_CHARACTERS:,}; put the sequence on lines of its own."
             )
     rows = [_row(header, sequence) for header, sequence in records]
-    if not any(len(row) > 2 for row in rows):
+    if pairs := _labelled(text, len(records)):
+        rows = [row | {"sequence": pair[0], LABELS: pair[1]} for row, pair in zip(rows, pairs, strict=True)]
+    if not any(set(row) - {"id", "sequence"} for row in rows):
         rows = [row | _trailing(header) for row, (header, _) in zip(rows, records, strict=True)]
     rows = _one_spelling(rows)
     names = list(dict.fromkeys(name for row in rows for name in row))
     limits.refuse_size(shown, len(rows), len(names))
     frame = pd.DataFrame({name: pd.Series([row.get(name) for row in rows], dtype=object) for name in names})
-    frame.attrs = {"first_row": 1}
+    frame.attrs = {"first_row": 1, "is_fasta": True}
     return frame
 
 
@@ -67,6 +72,24 @@ def _records(text: str) -> list[tuple[str, str]]:
         return list(FastaFile.read_iter(io.StringIO(text, newline=None)))
     except (InvalidFileError, ValueError, IndexError):
         return []
+
+
+def _labelled(text: str, num_records: int) -> list[tuple[str, str]]:
+    """Return (sequence, labels) of records of two lines each, none where that is not what all of them are."""
+    bodies: list[list[str]] = []
+    for line in io.StringIO(text, newline=None):
+        if line.startswith(">"):
+            bodies.append([])
+        elif bodies and line.strip():
+            bodies[-1].append(line.strip())
+            if len(bodies[-1]) > 2:
+                return []
+    if len(bodies) != num_records or any(len(body) != 2 or len(body[0]) != len(body[1]) for body in bodies):
+        return []
+    letters, labels = ({letter for body in bodies for letter in body[i]} for i in (0, 1))
+    # Two lines of one sequence have the same letters.
+    is_label = len(labels) <= MAX_LABELS and 2 * len(labels) < len(letters)
+    return [(body[0], body[1]) for body in bodies] if is_label else []
 
 
 def _refuse_start(text: str, shown: str) -> None:
@@ -118,7 +141,8 @@ def join_values(records: pd.DataFrame, values: pd.DataFrame, shown: str, shown_v
 
     Args:
         records: Table of `read_fasta`.
-        values: Table with an `id` column; without one its first column is taken.
+        values: Table with an `id` column; without one its first column is taken. Of FASTA records the letters are
+            labels of residues.
         shown: Name of the FASTA file for messages.
         shown_values: Name of the values' file for messages.
 
@@ -127,6 +151,8 @@ def join_values(records: pd.DataFrame, values: pd.DataFrame, shown: str, shown_v
     """
     key = next((name for name in values.columns if name.lower() == "id"), values.columns[0])
     ids = values[key].map(class_name)
+    if values.attrs.get("is_fasta"):
+        values = values.rename(columns={"sequence": LABELS})
     if ids.duplicated().any():
         index = int(ids.duplicated().to_numpy().argmax())
         row = file_rows(values)[index]

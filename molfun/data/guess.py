@@ -7,21 +7,28 @@ import re
 import numpy as np
 import pandas as pd
 
+from molfun.data.companions import mean_of, replicates_of
 from molfun.data.labels import number, residue_labels
 from molfun.data.notations import is_date, is_nearly_number
 from molfun.data.settings import ColumnSettings, Task
+from molfun.data.spellings import advice
 
 PROTEIN = re.compile(r"[ACDEFGHIKLMNPQRSTVWYX*]{5,}|[acdefghiklmnpqrstvwyx*]{20,}")
 NUCLEOTIDE = re.compile(r"[ACGTUN]+", re.IGNORECASE)
 PAIRS = (r"heavy|^v?h(_?seq.*)?$", r"light|^v?l(_?seq.*)?$"), (r"alpha|^tra", r"beta|^trb"), (r"chain_?1", r"chain_?2")
-SEQUENCE_NAMES = ("sequence", "seq", "protein", "protein_sequence", "aa_sequence", "aa_seq", "mutated_sequence", "x")
+SEQUENCE_NAMES = (
+    "sequence", "seq", "protein", "protein_sequence", "aa_sequence", "aa_seq", "mutated_sequence", "x", "peptide",
+    "peptide_sequence", "amino_acid_sequence", "aa sequence", "protein sequence", "peptide sequence",
+)  # fmt: skip
 TARGET_NAMES = (
     "target", "label", "labels", "y", "value", "species", "class", "fitness", "score", "ddg", "dg", "stability", "tm",
-    "affinity", "kd", "activity", "expression", "measurement", "dms_score",
+    "affinity", "kd", "ki", "ic50", "ec50", "activity", "expression", "measurement", "dms_score", "mean", "average",
+    "median",
 )  # fmt: skip
 NO_TARGET = re.compile(
     r"^unnamed|^(split|set|part|fold|id|ids|row|index|idx|name|entry|gene|accession|uniprot|pdb|mutant|mutation|variant|dist|dy|chain"
-    r"|subgroup|group|family|cluster|counts?|n)$|std|stderr|error|sigma|_ct$|_id$|^column_\d+$",
+    r"|subgroup|group|family|cluster|counts?|n|pos|position|length|len|units?|mask|sd|sem|se|cv|mad|epsilon|os|ox|gn|pe|sv|well"
+    r"|plate|batch(?:[ _]no)?)$|std|stderr|error|sigma|_ct$|_id$|_(?:sd|se|sem)$| (?:sd|se|sem)$|^column_\d+$",
     re.IGNORECASE,
 )
 UNIT_BEHIND = re.compile(r"(?<=\S)\s*(?:\([^()]*\)|\[[^\[\]]*\])$")
@@ -45,6 +52,7 @@ def guess_columns(frame: pd.DataFrame) -> ColumnSettings:
     sequences = (
         sequences or [name for name in frame.columns if _plain(name) in SEQUENCE_NAMES and is_text(frame[name])][:1]
     )
+    sequences = sequences or [name for name in frame.columns if _is_written_otherwise(frame[name])][:1]
     labels = labels or _label_column(frame, sequences, within=[n for n in frame.columns if n not in proteins])
     if labels and sequences:
         return ColumnSettings(sequence=sequences, target=labels, task="per_residue")
@@ -64,6 +72,15 @@ def looks_like_dna(column: pd.Series) -> bool:
     """Tell whether a column's cells consist of nucleotide letters only."""
     text = _sample(column)
     return not text.empty and bool((text.str.fullmatch(NUCLEOTIDE) & (text.str.len() >= 10)).mean() >= 0.9)
+
+
+def _is_written_otherwise(column: pd.Series) -> bool:
+    """Tell whether a column has proteins in three-letter codes, as DNA, with tags, or several in a cell."""
+    text = _sample(column)
+    if text.empty:
+        return False
+    is_long = text.str.len() >= 10
+    return looks_like_dna(column) or bool((text.map(lambda cell: advice(cell) != "") & is_long).mean() >= 0.7)
 
 
 def is_text(column: pd.Series) -> bool:
@@ -133,7 +150,7 @@ def _target(frame: pd.DataFrame, sequences: list[str]) -> tuple[str, Task]:
         return named[0], "classification" if is_class else "regression"
     for task in ("regression", "classification"):
         if names := [name for name, found in known.items() if found == task]:
-            return names[-1], task
+            return mean_of(frame, replicates_of(frame, names[-1])) or names[-1], task
     return "", "regression"
 
 
@@ -149,12 +166,18 @@ def _task(column: pd.Series) -> Task | None:
         whole = bool(np.all(np.mod(cells[np.isfinite(cells)], 1) == 0))
         return "classification" if whole and distinct <= 10 and distinct <= len(cells) / 2 else "regression"
     numbers = cells.map(number)
-    if numbers.notna().mean() >= 0.7:
-        # Mostly numbers: the few cells that are text are mistakes, which `checks` names.
+    if numbers.notna().mean() >= 0.7 or _are_measured(numbers):
+        # Mostly numbers: the cells that are text are mistakes, or say why there is none, which `checks` names.
         return "regression"
     if _are_spoilt(column, with_dates=numbers.notna().mean() >= 0.2) and (distinct > 10 or distinct > len(cells) / 2):
         return "regression"
     return "classification" if 2 <= distinct <= min(MAX_CLASSES, max(2, len(cells) // 3)) else None
+
+
+def _are_measured(numbers: pd.Series) -> bool:
+    """Tell whether cells are numbers with words among them: a fifth or more, with fractions, and of many values."""
+    known = numbers[numbers.notna() & np.isfinite(numbers.astype(float))].astype(float)
+    return len(known) >= 0.2 * len(numbers) and known.nunique() > 3 and bool((known % 1 != 0).mean() > 0.5)
 
 
 def _are_spoilt(column: pd.Series, *, with_dates: bool) -> bool:

@@ -32,10 +32,25 @@ def header_place(rows: Sequence[Sequence[str]]) -> int:
     filled = [[cell for cell in row if cell.strip()] for row in rows[:FIRST_ROWS]]
     place = next((i for i, cells in enumerate(filled) if cells and not _is_comment(cells)), 0)
     if len(filled[place]) > 1:
-        return place
+        return _below_facts(rows[:FIRST_ROWS], place)
     widest = next((i for i, cells in enumerate(filled) if i > place and len(cells) > 1), None)
     # A title is a cell alone above rows of several cells, of which the first can only be names.
     return widest if widest is not None and _are_names(filled[widest]) and widest + 1 < len(filled) else place
+
+
+def _below_facts(rows: Sequence[Sequence[str]], place: int) -> int:
+    """Return the row of names below facts about the table ("Instrument:,SpectraMax"), which have two cells at most.
+
+    A row of names is wider than all above it, filled from its first cell on, and has data below.
+    """
+    for i in range(place, len(rows) - 1):
+        cells = [cell.strip() for cell in rows[i]]
+        while cells and not cells[-1]:
+            cells.pop()
+        if len(cells) > 2:
+            is_header = i > place and all(cells) and _are_names(cells) and looks_like_data(rows[i + 1])
+            return i if is_header else place
+    return place
 
 
 def _is_comment(cells: Sequence[str]) -> bool:

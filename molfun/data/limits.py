@@ -4,6 +4,7 @@ memory of everyone.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
 import pandas as pd
@@ -18,6 +19,7 @@ MAX_CELLS = 20_000_000
 MAX_CELL_CHARACTERS = 200_000
 MAX_NAME_CHARACTERS = 200
 SHOWN_NAME_CHARACTERS = 80
+QUOTED = re.compile("^['\"\u2018\u201a\u201c\u201e\u00ab](.+)['\"\u2019\u2018\u201d\u201c\u00bb]$")
 
 
 def shown_name(name: str) -> str:
@@ -33,10 +35,10 @@ def shown_name(name: str) -> str:
 def column_name(cell: object, number: int) -> str:
     """Return a header's cell as the name of column `number` (from 1): one line, printable letters only.
 
-    >>> column_name("Tm\\n(°C)", 1), column_name(" ", 2)
-    ('Tm (°C)', 'column_2')
+    >>> column_name("Tm\\n(°C)", 1), column_name(" ", 2), column_name("\u201cy\u201d", 3)
+    ('Tm (°C)', 'column_2', 'y')
     """
-    words = " ".join(str(cell).split())
+    words = QUOTED.sub(r"\1", " ".join(str(cell).split()))
     return "".join(letter for letter in words if letter.isprintable()) or f"column_{number}"
 
 

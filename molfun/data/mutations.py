@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
@@ -13,7 +13,7 @@ from biotite.sequence import ProteinSequence
 
 from molfun.data.labels import is_missing
 from molfun.data.problems import Problem, capped
-from molfun.data.tables import file_rows
+from molfun.data.row_numbers import file_rows
 from molfun.errors import DataError, printable
 
 # How public tables call the protein without any mutation.
@@ -22,6 +22,10 @@ WILD_TYPES = frozenset(
 )
 SEPARATORS = re.compile(r"[\s:;,+/&|_]+|-(?=[A-Za-z])")
 MUTATION = re.compile(r"([A-Z]|[A-Z]{3})(-?\d{1,6})([A-Z]|[A-Z]{3}|[*=])", re.IGNORECASE)
+# Which chain is meant: before the mutation ("A:V39D") or behind the residue before, as SKEMPI has it ("VA39D").
+CHAIN_BEFORE = re.compile(r"(?<![A-Za-z0-9])([A-Za-z])[:.](?=\s*(?:[A-Z]|[A-Z]{3})-?\d)", re.IGNORECASE)
+CHAIN_BEHIND = re.compile(r"([A-Z])([A-Z])(-?\d{1,6})([A-Z])")
+ARROWS = re.compile(r"\s*(?:->|=>|[>\u2192])\s*")
 OF_OTHER_KINDS = re.compile(r"del|ins|dup|fs|ext|\?", re.IGNORECASE)
 SAMPLE_ROWS = 200
 MAX_SHOWN = 60
@@ -36,11 +40,13 @@ class Mutation:
         wild: Residue before, one letter.
         number: Its number as written; what the first residue of the wild type is called is another matter.
         mutant: Residue after, one letter; the same as `wild` where nothing changes.
+        chain: Of several, "" where the text names none.
     """
 
     wild: str
     number: int
     mutant: str
+    chain: str = ""
 
     def __str__(self) -> str:
         return f"{self.wild}{self.number}{self.mutant}"
@@ -50,7 +56,8 @@ def parse_mutations(text: str) -> tuple[Mutation, ...]:
     """Return the substitutions that a text names, none for the wild type.
 
     One letter (`A24G`) or three (`Val39Asp`, HGVS's `p.(Val39Asp)`), parted by colons, semicolons, commas, blanks,
-    slashes, plus signs or underscores, in HGVS's brackets or not.
+    slashes, plus signs or underscores, in HGVS's brackets or not, with an arrow in the middle or not. Of several chains
+    each may name its own: `A:V39D`, or `VA39D`.
 
     Source: HGVS nomenclature, recommendations on protein substitutions (https://hgvs-nomenclature.org).
 
@@ -65,22 +72,28 @@ def parse_mutations(text: str) -> tuple[Mutation, ...]:
         raise DataError(f"expected mutations such as A24G or V39D:G41C, found {len(text):,} characters")
     if text.strip().lower() in WILD_TYPES:
         return ()
-    inner = re.sub(r"p\.|[\[\]()]", "", text.strip())
+    inner = ARROWS.sub("", re.sub(r"p\.|[\[\]()]", "", text.strip()))
+    inner = CHAIN_BEFORE.sub(r"\1.", inner)
     words = [word for word in SEPARATORS.split(inner) if word]
     if not words:
         raise DataError("expected mutations such as A24G, or WT for the wild type, found nothing")
     if len(words) > 1 and re.search(r"del|ins|dup|fs", inner):
         raise DataError(f"{_shown(text)} is no substitution; give the whole sequence instead")
     found = tuple(_parse_word(word) for word in words)
-    numbers = [mutation.number for mutation in found]
-    if len(set(numbers)) < len(numbers):
-        twice = next(number for number in numbers if numbers.count(number) > 1)
+    places = [(mutation.chain, mutation.number) for mutation in found]
+    if len(set(places)) < len(places):
+        twice = next(place[1] for place in places if places.count(place) > 1)
         raise DataError(f"residue {twice} is mutated twice in {_shown(text)}; name it once")
     return found
 
 
 @lru_cache(maxsize=1 << 15)
 def _parse_word(word: str) -> Mutation:
+    if word[1:2] == ".":
+        return replace(_parse_word(word[2:]), chain=word[0].upper())
+    if behind := CHAIN_BEHIND.fullmatch(word.upper()):
+        word, chain = f"{behind[1]}{behind[3]}{behind[4]}", behind[2]
+        return replace(_parse_word(word), chain=chain)
     match = MUTATION.fullmatch(word)
     if match is None or (len(match[1]) != len(match[3]) and match[3] not in "*="):
         if OF_OTHER_KINDS.search(word):
@@ -127,6 +140,12 @@ def _parsed(cell: str) -> tuple[Mutation, ...] | None:
         return parse_mutations(cell)
     except DataError:
         return None
+
+
+def mutations_of(column: pd.Series) -> list[Mutation]:
+    """Return the mutations of all cells that can be read; each cell counts once."""
+    cells = column.dropna().unique()
+    return [mutation for cell in cells for mutation in _parsed(str(cell)) or ()]
 
 
 def guess_first_number(wild_type: str, mutations: Iterable[Mutation]) -> int | None:
@@ -189,7 +208,7 @@ def apply_mutations(wild_type: str, mutations: Sequence[Mutation], first_number:
 
 
 def read_sequences(
-    frame: pd.DataFrame, column: str, wild_type: str, first_number: int = 1
+    frame: pd.DataFrame, column: str, wild_type: str, first_number: int = 1, *, chain: str = ""
 ) -> tuple[list[str], list[Problem]]:
     """Return the sequence of every row from its mutations, "" where there is none, and what is wrong with those.
 
@@ -198,13 +217,14 @@ def read_sequences(
         column: Of mutations.
         wild_type: Its sequence, upper case.
         first_number: Number of its first residue.
+        chain: Of which the mutations are taken, where they name several; "" takes all.
     """
     sequences, problems = [], []
     known: dict[str, str | DataError] = {}
     for row, cell in zip(file_rows(frame), frame[column], strict=True):
         text = "" if is_missing(cell) else str(cell)
         if text not in known:
-            known[text] = _sequence(text, wild_type, first_number)
+            known[text] = _sequence(text, wild_type, first_number, chain)
         sequence = known[text]
         if isinstance(sequence, DataError):
             message = f"Row {row}, column {column!r}: {sequence}."
@@ -213,9 +233,10 @@ def read_sequences(
     return sequences, capped(problems)
 
 
-def _sequence(text: str, wild_type: str, first_number: int) -> str | DataError:
+def _sequence(text: str, wild_type: str, first_number: int, chain: str) -> str | DataError:
     try:
-        return apply_mutations(wild_type, parse_mutations(text), first_number)
+        own = [mutation for mutation in parse_mutations(text) if not chain or mutation.chain == chain]
+        return apply_mutations(wild_type, own, first_number)
     except DataError as error:
         return error
 

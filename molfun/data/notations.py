@@ -17,8 +17,13 @@ MISSING = frozenset(
     ("", "na", "nan", "n/a", "#n/a", "n.a.", "<na>", "nd", "n.d.", "n/d", "null", "none", "nil", "missing", "-", "--",
      "–", "—", ".", "?")
 )  # fmt: skip
-# Zero-width spaces and joiners, marks of byte order within text, hyphens that are shown at line ends only.
-UNSEEN = re.compile("[\u200b-\u200d\u2060\ufeff\u00ad]")
+# Zero-width spaces and joiners, marks of direction, of byte order within text, hyphens shown at line ends only.
+UNSEEN = re.compile("[\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff\u00ad]")
+# Around every cell of a column they are a spreadsheet's doing, not part of what was written.
+QUOTED = re.compile("(['\"\u2018\u201a\u201c\u201e\u00ab]).*(['\"\u2019\u2018\u201d\u201c\u00bb])", re.DOTALL)
+# Labels of residues that read as numbers: "0001111", and more digits than a number holds.
+LONGEST_NUMBER = 15
+LABELS = re.compile(r"[01]{5,}")
 MINUS = re.compile(r"(^|[eE])[\u2212\u2013\ufe63\uff0d](?=[\d.,])")
 EXPONENT = r"(?:[eE][-+]?\d+)?"
 WHOLE = re.compile(r"[-+]?\d+")
@@ -135,10 +140,24 @@ def _typed_column(column: pd.Series, separator: str) -> tuple[pd.Series, bool]:
     text = column.fillna("").str.replace(UNSEEN, "", regex=True).str.strip()
     blank = text.str.lower().isin(MISSING)
     filled = text[~blank]
+    if len(filled) and filled.str.fullmatch(QUOTED).all():
+        filled = filled.str[1:-1].str.strip()
+        text = filled.reindex(text.index, fill_value="")
+    if len(filled) and _are_labels(filled):
+        return text.where(text != "", None).astype(object), False
     numbers, is_comma = _numbers(filled, separator) if len(filled) else (None, False)
     if numbers is not None:
         return numbers.reindex(text.index), is_comma
     return text.where(text != "", None).astype(object), False
+
+
+def _are_labels(filled: pd.Series) -> bool:
+    """Tell whether cells of digits are labels of residues, or names: as numbers they would lose digits."""
+    if not filled.iloc[0].isdigit() or not filled.str.isdigit().all():
+        return False
+    lengths = filled.str.len()
+    has_zero = filled.str.startswith("0") & (lengths >= 5)
+    return bool(has_zero.any() or lengths.max() > LONGEST_NUMBER or filled.str.fullmatch(LABELS).all())
 
 
 def _numbers(filled: pd.Series, separator: str) -> tuple[pd.Series | None, bool]:

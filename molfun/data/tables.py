@@ -23,7 +23,7 @@ from molfun.data.notations import typed
 from molfun.data.parquet import read_parquet
 from molfun.data.row_numbers import file_rows
 from molfun.data.text_tables import read_text
-from molfun.data.workbooks import read_first_sheet
+from molfun.data.workbooks import fill_merged, read_sheet
 from molfun.errors import DataError, printable
 
 __all__ = ["FORMATS", "MAX_TABLE_BYTES", "NOT_READ", "file_rows", "guess_columns", "read_table"]
@@ -47,19 +47,24 @@ NOT_READ = {
 UNPACKED = 2
 
 
-def read_table(path: Path, *, name: str = "", values: Path | None = None, values_name: str = "") -> pd.DataFrame:
+def read_table(
+    path: Path, *, name: str = "", values: Path | None = None, values_name: str = "", sheet: str = ""
+) -> pd.DataFrame:
     """Read a table of sequences.
 
     Args:
         path: CSV, TSV, Excel, Parquet or FASTA file.
         name: File name to show and to take the suffix from, where `path` is an upload's temporary copy.
-        values: Second table with an `id` column, joined to a FASTA file's records.
+        values: Second table with an `id` column, joined to a FASTA file's records; or FASTA records of the same names
+            whose letters are labels of residues, which become the column `labels`.
         values_name: As `name`, for `values`.
+        sheet: Of an Excel file; "" takes the first one with sequences, else the first one with a table.
 
     Returns:
         Rows with index 0..n-1. `attrs["first_row"]` is the row number in the file of row 0 (the header is row 1);
         `attrs["file_rows"]` lists all row numbers where rows were left out: blank ones, comments, titles above the
-        header and rows of units below it. `attrs["file"]` is the name shown.
+        header and rows of units below it. `attrs["file"]` is the name shown; of an Excel file `attrs["sheet"]` is the
+        sheet that was read, `attrs["sheets"]` lists all that are filled.
 
     Raises:
         DataError: The file is missing, empty, too large, holds only a header, or cannot be read.
@@ -67,12 +72,16 @@ def read_table(path: Path, *, name: str = "", values: Path | None = None, values
     path, shown = Path(path), limits.shown_name(name or Path(path).name)
     check_file(path, shown)
     kind = _kind(path, shown)
+    if sheet and kind != "excel":
+        raise DataError(f"A sheet belongs to an Excel file, but {shown} is none; leave the name of the sheet out.")
     if kind == "fasta":
         frame = read_fasta(decode(path, shown), shown)
     elif values is not None:
         raise DataError(
             f"A second table of values belongs to a FASTA file, but {shown} is none; remove one of the two."
         )
+    elif kind == "excel":
+        frame = _read_excel(path, shown, sheet)
     else:
         frame = _READERS[kind](path, shown)
     if values is not None:
@@ -127,10 +136,13 @@ def _kind(path: Path, shown: str) -> str:
     raise DataError(f"{shown} has the unknown ending {suffix or '(none)'!r}; {ADVICE}.")
 
 
-def _read_excel(path: Path, shown: str) -> pd.DataFrame:
-    cells = read_first_sheet(path, shown, max_unpacked_bytes=UNPACKED * MAX_TABLE_BYTES)
-    place = header_place(cells.iloc[:FIRST_ROWS].to_numpy().tolist())
-    return with_header(cells.iloc[place:], shown, np.arange(place, len(cells)) + 1)
+def _read_excel(path: Path, shown: str, sheet: str) -> pd.DataFrame:
+    found = read_sheet(path, shown, sheet, max_unpacked_bytes=UNPACKED * MAX_TABLE_BYTES)
+    place = header_place(found.cells.iloc[:FIRST_ROWS].to_numpy().tolist())
+    cells = fill_merged(found.cells, found.merged, place)
+    frame = with_header(cells.iloc[place:], shown, np.arange(place, len(cells)) + 1)
+    frame.attrs |= {"sheet": found.name, "sheets": found.names}
+    return frame
 
 
-_READERS = {"text": read_text, "excel": _read_excel, "parquet": read_parquet}
+_READERS = {"text": read_text, "parquet": read_parquet}

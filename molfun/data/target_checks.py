@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from molfun.data.companions import words_among
 from molfun.data.labels import UNKNOWN, class_name, is_missing, number, residue_class_names, residue_labels
 from molfun.data.notations import SHEET_ERROR, is_date, remedy
 from molfun.data.problems import Problem, capped
@@ -16,6 +17,9 @@ from molfun.data.settings import ColumnSettings
 from molfun.errors import printable
 
 FEW_ROWS = 5
+LOPSIDED = 0.9
+YES = frozenset(("1", "yes", "y", "true", "t", "positive", "pos", "+", "binder"))
+NO = frozenset(("0", "no", "n", "false", "f", "negative", "neg", "-", "non-binder", "nonbinder"))
 
 
 def check_target(frame: pd.DataFrame, columns: ColumnSettings) -> list[Problem]:
@@ -25,6 +29,8 @@ def check_target(frame: pd.DataFrame, columns: ColumnSettings) -> list[Problem]:
         return missing + _check_numbers(frame, columns.target)
     if columns.task == "classification":
         return missing + _check_classes(frame, columns.target)
+    if columns.task == "structure":
+        return missing + _check_structures(frame, columns.target)
     return missing + _check_residue_labels(frame, columns)
 
 
@@ -32,6 +38,17 @@ def _check_missing(frame: pd.DataFrame, name: str) -> list[Problem]:
     rows = file_rows(frame)[frame[name].map(is_missing).to_numpy(dtype=bool)]
     message = "expected a target, found nothing; fill it in or remove the row."
     return capped(Problem("error", f"Row {row}, column {name!r}: {message}", int(row), name) for row in rows)
+
+
+def _check_structures(frame: pd.DataFrame, name: str) -> list[Problem]:
+    """Return one problem where the cells are those of a table: structures are read from files, never from cells."""
+    if not any(isinstance(cell, str | int | float) for cell in frame[name] if not is_missing(cell)):
+        return []
+    message = (
+        f"Column {name!r}: the task structure needs a measured structure a row, but this is a column of a table; "
+        "choose structure files, or the task regression, classification or per_residue."
+    )
+    return [Problem("error", message, column=name)]
 
 
 def _check_numbers(frame: pd.DataFrame, name: str) -> list[Problem]:
@@ -57,7 +74,8 @@ def _number_problem(row: int, name: str, cell: Any) -> Problem:
 
 def _check_classes(frame: pd.DataFrame, name: str) -> list[Problem]:
     counts = Counter(class_name(cell) for cell in frame[name] if not is_missing(cell))
-    problems = _check_single_class(name, list(counts)) + _check_spoilt(frame, name)
+    problems = _check_single_class(name, list(counts)) + _check_spoilt(frame, name) + _check_words(frame, name)
+    problems += _check_balance(name, counts)
     if len(counts) > max(20, len(frame) // 2):
         message = (
             f"Column {name!r} has {len(counts)} classes in {len(frame)} rows; is it a number? Then choose regression."
@@ -75,6 +93,47 @@ def _check_classes(frame: pd.DataFrame, name: str) -> list[Problem]:
         )
         for label, count in small
     )
+
+
+def _check_words(frame: pd.DataFrame, name: str) -> list[Problem]:
+    """Warn where words among numbers are why each number is a class of its own."""
+    num_numbers, words = words_among(frame[name])
+    if not words or num_numbers < FEW_ROWS:
+        return []
+    distinct = {value for cell in frame[name] if not is_missing(cell) and (value := number(cell)) is not None}
+    if all(value % 1 == 0 for value in distinct) and len(distinct) <= 10:
+        return []
+    word, count = next(iter(words.items()))
+    row = int(file_rows(frame)[frame[name].astype(str).str.strip().eq(word).to_numpy().argmax()])
+    message = (
+        f"Column {name!r} has {num_numbers} numbers and {sum(words.values())} words ({word!r} in {count} "
+        f"row{'' if count == 1 else 's'}, first in row {row}); the words make every number a class of its own. If "
+        "numbers were measured, choose regression and leave out the rows of words, or write a number there."
+    )
+    return [Problem("warning", message, row, name, word)]
+
+
+def _check_balance(name: str, counts: Counter[str]) -> list[Problem]:
+    """Warn where nearly all rows are of one class, and of words that mean the same as yes or no."""
+    if not counts:
+        return []
+    label, count = counts.most_common(1)[0]
+    share = count / counts.total()
+    problems = []
+    if len(counts) > 1 and share >= LOPSIDED:
+        message = (
+            f"Class {label!r} of column {name!r} has {share:.0%} of the rows: a model that always says so has an "
+            f"accuracy of {share:.2f}. Look at the balanced accuracy, and divide the rows by a stratified split."
+        )
+        problems.append(Problem("warning", message, column=name, value=label))
+    for words in (YES, NO):
+        alike = sorted(label for label in counts if label.casefold() in words)
+        if len(alike) > 1 and len({label.casefold() for label in alike}) > 1:
+            message = (
+                f"Classes {', '.join(map(repr, alike))} of column {name!r} may mean the same; write them alike if so."
+            )
+            problems.append(Problem("warning", message, column=name, value=alike[1]))
+    return problems
 
 
 def _check_spoilt(frame: pd.DataFrame, name: str) -> list[Problem]:

@@ -1,4 +1,4 @@
-"""Reads the first filled sheet of an Excel file (.xlsx): values only, no formula and no macro is ever run.
+"""Reads one sheet of an Excel file (.xlsx): values only, no formula and no macro is ever run.
 
 An .xlsx file is a zip archive of XML: a few bytes may unpack to gigabytes, one cell may claim to be in row a billion.
 Sizes are judged before anything is unpacked, and rows are counted while they are read.
@@ -6,17 +6,20 @@ Sizes are judged before anything is unpacked, and rows are counted while they ar
 
 from __future__ import annotations
 
+import re
 import warnings
 import zipfile
 from collections.abc import Iterator, Sequence
+from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import openpyxl
 import pandas as pd
 
 from molfun.data import limits
-from molfun.errors import DataError
+from molfun.data.headers import PROTEIN
+from molfun.errors import DataError, nearest, printable
 
 MAX_MEMBERS = 1_000
 MAX_SHEETS = 20
@@ -25,24 +28,47 @@ MAX_RATIO = 500
 SMALL_BYTES = 20 * 1024 * 1024
 MACROS = ("vbaproject.bin", "xl/macrosheets/")
 MAX_ROW_NUMBER = 1_048_576  # of any sheet, by ECMA-376
+HEAD_ROWS = 200  # of each sheet, by which one is chosen
+MAX_MERGED = 100_000
+MERGED = re.compile(rb'<(?:\w+:)?mergeCell [^>]*ref="\$?([A-Z]{1,3})\$?(\d+):\$?([A-Z]{1,3})\$?(\d+)"')
+CHUNK_BYTES = 1024**2
 
 
-def read_first_sheet(path: Path, shown: str, *, max_unpacked_bytes: int) -> pd.DataFrame:
-    """Return the cells of the first filled sheet as text, blank ones as ""; columns are 0..k-1, the header is row 0.
+class Merged(NamedTuple):
+    """Cells of one column that were merged: column from 0, first and last row from 1."""
+
+    column: int
+    first: int
+    last: int
+
+
+class Sheet(NamedTuple):
+    """One sheet: its cells as text, its name, the names of all filled ones, and what is merged downwards in it."""
+
+    cells: pd.DataFrame
+    name: str
+    names: list[str]
+    merged: list[Merged]
+
+
+def read_sheet(path: Path, shown: str, sheet: str = "", *, max_unpacked_bytes: int) -> Sheet:
+    """Return the cells of a sheet as text, blank ones as ""; columns are 0..k-1, the header is among the first rows.
 
     Args:
         path: The .xlsx file.
         shown: File name for messages.
+        sheet: Its name; "" takes the first one with sequences, else the first one with a table, else the first filled.
         max_unpacked_bytes: Most bytes that its archive may unpack to.
 
     Raises:
-        DataError: It is no Excel file, holds macros, is too large or damaged, or all of its sheets are empty.
+        DataError: It is no Excel file, holds macros, is too large or damaged, has no such sheet, or all are empty.
     """
     try:
         with warnings.catch_warnings(), zipfile.ZipFile(path) as archive:
             warnings.simplefilter("ignore")
             refuse_archive(archive.infolist(), path.stat().st_size, shown, max_unpacked_bytes)
-            rows = _read_rows(path, shown)
+            rows, name, names, place = _read_rows(path, shown, sheet)
+            merged = _merged(archive, place) if place else []
     except DataError:
         raise
     except MemoryError:
@@ -53,7 +79,8 @@ def read_first_sheet(path: Path, shown: str, *, max_unpacked_bytes: int) -> pd.D
         raise DataError(f"The sheets of {shown} are empty; expected a header and rows.")
     width = max(map(len, rows))
     limits.refuse_size(shown, len(rows), width)
-    return pd.DataFrame([row + [""] * (width - len(row)) for row in rows], dtype=object)
+    cells = pd.DataFrame([row + [""] * (width - len(row)) for row in rows], dtype=object)
+    return Sheet(cells, name, names, merged)
 
 
 def refuse_archive(members: Sequence[zipfile.ZipInfo], num_bytes: int, shown: str, max_unpacked_bytes: int) -> None:
@@ -80,16 +107,75 @@ def refuse_archive(members: Sequence[zipfile.ZipInfo], num_bytes: int, shown: st
         raise DataError(f"{shown} holds macros; save it as .xlsx without macros, or as CSV.")
 
 
-def _read_rows(path: Path, shown: str) -> list[list[str]]:
+def _read_rows(path: Path, shown: str, wanted: str) -> tuple[list[list[str]], str, list[str], str]:
+    """Return the rows of the chosen sheet, its name, the names of all filled sheets, and its place in the archive."""
     # An open file, as openpyxl judges a path by its ending. data_only: the values that Excel saved beside its formulas.
     with path.open("rb") as file:
         book = openpyxl.load_workbook(file, read_only=True, data_only=True, keep_links=False)
-        for sheet in book.worksheets[:MAX_SHEETS]:
+        # Hidden sheets last: nobody sees what is in them.
+        sheets = sorted(book.worksheets[:MAX_SHEETS], key=lambda one: one.sheet_state != "visible")
+        heads = {}
+        for sheet in sheets:
             # The size that a sheet declares need not be true.
             sheet.reset_dimensions()
+            heads[sheet.title] = [_texts(row) for row in islice(sheet.iter_rows(max_row=HEAD_ROWS), HEAD_ROWS) if row]
+        names = [name for name, rows in heads.items() if any(rows)]
+        if wanted and wanted not in heads:
+            known = f"; its sheets are: {', '.join(printable(name, 40) for name in heads)}."
+            raise DataError(f"{shown} has no sheet {printable(wanted, 40)!r}{nearest(wanted, heads) or known}")
+        for sheet in sorted(sheets, key=lambda one: -_rank(heads[one.title], one.title == wanted)):
             if rows := _bounded(sheet.iter_rows(), shown):
-                return rows
-        return []
+                return rows, sheet.title, names, str(getattr(sheet, "_worksheet_path", "")).lstrip("/")
+        return [], "", [], ""
+
+
+def _rank(rows: Sequence[Sequence[str]], is_wanted: bool) -> int:
+    """Return how surely a sheet is meant: 4 it was named, 3 it has sequences, 2 a table, 1 anything."""
+    if is_wanted:
+        return 4
+    if sum(any(len(cell) >= 10 and PROTEIN.fullmatch(cell.strip()) for cell in row) for row in rows) >= 2:
+        return 3
+    return 2 if sum(sum(map(bool, row)) >= 2 for row in rows) >= 3 else int(any(rows))
+
+
+def _merged(archive: zipfile.ZipFile, place: str) -> list[Merged]:
+    """Return which cells of a sheet are merged downwards; its XML is searched, not parsed."""
+    found: list[Merged] = []
+    rest = b""
+    with archive.open(place) as file:
+        while chunk := file.read(CHUNK_BYTES):
+            text = rest + chunk
+            for match in MERGED.finditer(text):
+                first, last = int(match[2]), int(match[4])
+                if match[1] == match[3] and last > first:
+                    found.append(Merged(_column_place(match[1]), first, min(last, MAX_ROW_NUMBER)))
+            cut = text.rfind(b"<")
+            rest = text[cut:] if cut >= 0 and b">" not in text[cut:] else b""
+    return found
+
+
+def _column_place(letters: bytes) -> int:
+    place = 0
+    for letter in letters:
+        place = place * 26 + letter - ord("A") + 1
+    return place - 1
+
+
+def fill_merged(cells: pd.DataFrame, merged: Sequence[Merged], header: int) -> pd.DataFrame:
+    """Write what stands in cells that were merged downwards into each of their rows, below the header.
+
+    Args:
+        cells: Of `read_sheet`.
+        merged: As there.
+        header: Row of the header, from 0; what begins above or in it are names of columns.
+    """
+    filled, num_cells = cells.copy(), 0
+    for column, first, last in merged:
+        num_cells += last - first
+        if first - 1 <= header or column >= cells.shape[1] or first > len(cells) or num_cells > MAX_MERGED:
+            continue
+        filled.iloc[first : min(last, len(cells)), column] = cells.iat[first - 1, column]
+    return filled
 
 
 def _bounded(cells: Iterator[Sequence[Any]], shown: str) -> list[list[str]]:

@@ -8,9 +8,12 @@ import pandas as pd
 
 from molfun.data.dataset import load_dataset
 from molfun.data.guess import guess_columns
-from molfun.data.recipe import LettersStep, MutationsStep, apply_recipe, parse_recipe
+from molfun.data.recipe import apply_recipe, parse_recipe
+from molfun.data.sequence_steps import ChainsStep, LettersStep, MutationsStep, TranslateStep
 from molfun.errors import DataError
 from molfun.runs.store import RunStore
+
+OF_SEQUENCES = (MutationsStep, LettersStep, TranslateStep, ChainsStep)
 
 
 def prepare_rows(home: Path, run: str, frame: pd.DataFrame) -> pd.DataFrame:
@@ -32,8 +35,8 @@ def prepare_rows(home: Path, run: str, frame: pd.DataFrame) -> pd.DataFrame:
     dataset = load_dataset(home / "datasets", folder.spec.data.dataset)
     names = dataset.columns.sequence
     for step in parse_recipe(dataset.about.get("recipe") or []):
-        needed = [step.column] if isinstance(step, MutationsStep) else getattr(step, "columns", [])
-        if isinstance(step, MutationsStep | LettersStep) and set(needed) <= set(frame.columns):
+        needed = [step.column] if isinstance(step, MutationsStep | ChainsStep) else getattr(step, "columns", [])
+        if isinstance(step, OF_SEQUENCES) and set(needed) <= set(frame.columns):
             is_given = isinstance(step, MutationsStep) and step.into in frame.columns
             frame = frame if is_given else apply_recipe(frame, [step])[0]
     missing = [name for name in names if name not in frame.columns]

@@ -9,10 +9,12 @@ import pandas as pd
 import streamlit as st
 import yaml
 
+from molfun.data.changes import Change
 from molfun.data.guess import looks_like_protein
 from molfun.data.mutations import Mutation, guess_first_number, looks_like_mutations, parse_mutations, read_sequences
-from molfun.data.recipe import Change, MutationsStep, Step, dump_recipe, parse_recipe
+from molfun.data.recipe import Step, dump_recipe, parse_recipe
 from molfun.data.scan import clean_wild_type
+from molfun.data.sequence_steps import MutationsStep
 from molfun.data.settings import ColumnSettings
 from molfun.errors import DataError
 from molfun.ui import shell, text

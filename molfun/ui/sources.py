@@ -14,11 +14,13 @@ import pandas as pd
 import streamlit as st
 
 from molfun.adapters.catalog import find_model
+from molfun.data.changes import Change
 from molfun.data.checks import Problem, check_table
 from molfun.data.examples import EXAMPLES, about_example, load_example
 from molfun.data.leaks import LeakReport, find_leaks
 from molfun.data.limits import shown_name
-from molfun.data.recipe import Change, Step, apply_recipe, candidates, dump_recipe, parse_recipe
+from molfun.data.recipe import MAKES_COLUMNS, Step, apply_recipe, dump_recipe, parse_recipe
+from molfun.data.remedies import candidates
 from molfun.data.settings import ColumnSettings, SplitSettings
 from molfun.data.split_groups import sequences_of
 from molfun.data.splits import assign_splits, guess_split
@@ -119,7 +121,7 @@ def cleaned_source(source: Source, steps: Sequence[Step]) -> tuple[Source, list[
         return source, []
     recipe = dump_recipe(steps)
     frame, changes = _clean(source.version, recipe, source.frame)
-    built = [step for step in recipe if step["kind"] == "mutations"]
+    built = [step for step in recipe if step["kind"] in MAKES_COLUMNS]
     columns = guess_columns(frame) if built else source.columns
     cleaned = replace(
         source, key=f"{source.key}-{_digest(built)}" if built else source.key, frame=frame, columns=columns,

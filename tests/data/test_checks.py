@@ -46,7 +46,7 @@ def test_check_table_finds_nothing_in_a_good_table():
         ("AC-DE", "letter '-' at position 3 is a gap; the model reads unaligned sequences"),
         ("acxde", "letter 'x' at position 3 is an unknown residue"),
         ("AC DE", "letter ' ' at position 3 is a blank"),
-        ("AC1DE", "letter '1' at position 3 is no residue; correct it or remove the row"),
+        ("AC1DE", "letter '1' at position 3 is a number; remove it"),
         ("ÄCD", "letter 'Ä' at position 1 is no residue"),
         ("", "expected a sequence, found nothing"),
         (None, "expected a sequence, found nothing"),

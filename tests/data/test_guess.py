@@ -65,11 +65,32 @@ def test_guess_columns_prefers_the_variant_to_the_repeated_wild_type():
     assert guess_columns(frame).sequence == ["variant_protein"]
 
 
-def test_guess_columns_does_not_take_dna_or_words_for_proteins():
+def test_guess_columns_takes_dna_only_without_proteins_and_never_words():
     frame = pd.DataFrame(
-        {"dna": sequences(20, letters=list("ACGT")), "part": ["TRAIN", "VALID"] * 10, "y": RANDOM.normal(size=20)}
+        {"part": ["TRAIN", "VALID"] * 10, "dna": sequences(20, letters=list("ACGT")), "y": RANDOM.normal(size=20)}
     )
-    assert guess_columns(frame).sequence == []
+    assert guess_columns(frame.drop(columns="dna")).sequence == []
+    assert guess_columns(frame).sequence == ["dna"]  # the checks offer to translate it
+    assert guess_columns(frame.assign(protein=sequences(20))).sequence == ["protein"]
+
+
+@pytest.mark.parametrize(
+    ("cells", "expected"),
+    [
+        ({"rep1": [0.5, 1.5, 2.5], "rep2": [0.6, 1.4, 2.7]}, "rep2"),
+        ({"rep1": [0.5, 1.5, 2.5], "rep2": [0.7, 1.7, 2.7], "mean": [0.6, 1.6, 2.6], "SD": [0.1, 0.2, 0.1]}, "mean"),
+        ({"a_1": [0.5, 1.5, 2.5], "a_2": [0.7, 1.7, 2.7], "combined": [0.6, 1.6, 2.6], "a_3": [0.6, 1.6, 2.6]},
+         "combined"),
+        ({"affinity": ["0.5", "NB", "1.5"]}, "affinity"),
+    ],
+)  # fmt: skip
+def test_guess_columns_prefers_the_mean_of_replicates_and_measured_values(cells, expected):
+    rows = {name: [*values] * 4 if isinstance(values[0], str) else [v + i for i in range(4) for v in values]
+            for name, values in cells.items()}  # fmt: skip
+    frame = pd.DataFrame({"seq": sequences(12), **rows})
+    if "affinity" in frame:
+        frame["affinity"] = [f"{i}.5" if i % 2 else "NB" for i in range(12)]
+    assert (guess_columns(frame).target, guess_columns(frame).task) == (expected, "regression")
 
 
 def test_guess_columns_leaves_empty_what_it_does_not_find():

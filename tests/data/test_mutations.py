@@ -142,3 +142,28 @@ def test_the_consensus_of_a_scan_is_its_wild_type() -> None:
     assert consensus(scan) == WILD_TYPE
     assert consensus(["AC", "A"]) == ""
     assert consensus([]) == ""
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("A:V39D,B:T12A", [("V39D", "A"), ("T12A", "B")]), ("VA39D,TB12A", [("V39D", "A"), ("T12A", "B")]),
+        ("H.Val39Asp", [("V39D", "H")]), ("V39D:G41C", [("V39D", ""), ("G41C", "")]),
+        ("A:V39D;B:V39D", [("V39D", "A"), ("V39D", "B")]), ("V39->D", [("V39D", "")]),
+        ("p.Val39\u2192Asp", [("V39D", "")]),
+    ],
+)  # fmt: skip
+def test_mutations_may_name_their_chain(text: str, expected: list[tuple[str, str]]) -> None:
+    assert [(str(mutation), mutation.chain) for mutation in parse_mutations(text)] == expected
+
+
+def test_of_several_chains_each_is_built_of_its_own_wild_type() -> None:
+    frame = pd.DataFrame({"mutant": ["A:M1A,B:E1G", "B:V2A", "A:K2R", "A:V2A", "WT"]})
+    frame.attrs["first_row"] = 2
+    first, wrong = read_sequences(frame, "mutant", "MKTAY", chain="A")
+    second, fine = read_sequences(frame, "mutant", "EVQLV", chain="B")
+    assert first == ["AKTAY", "MKTAY", "MRTAY", "", "MKTAY"]
+    assert second == ["GVQLV", "EAQLV", "EVQLV", "EVQLV", "EVQLV"]
+    assert not fine
+    assert [problem.row for problem in wrong] == [5]
+    assert "V2A expects V, but residue 2 is K" in wrong[0].message

@@ -8,7 +8,8 @@ import pandas as pd
 import pytest
 
 from molfun.data.checks import check_table
-from molfun.data.recipe import apply_recipe, candidates, dump_recipe, parse_recipe
+from molfun.data.recipe import apply_recipe, dump_recipe, parse_recipe
+from molfun.data.remedies import candidates
 from molfun.data.settings import ColumnSettings
 from molfun.data.tables import file_rows, read_table
 from molfun.errors import DataError

@@ -11,7 +11,7 @@ import openpyxl
 import pytest
 
 from molfun.data.tables import read_table
-from molfun.data.workbooks import MAX_MEMBERS, read_first_sheet
+from molfun.data.workbooks import MAX_MEMBERS, read_sheet
 from molfun.errors import DataError
 
 MEGA = 1024**2
@@ -35,7 +35,7 @@ def added(path: Path, members: dict[str, bytes]) -> Path:
 
 
 def read(path: Path) -> list[list[str]]:
-    return read_first_sheet(path, path.name, max_unpacked_bytes=100 * MEGA).to_numpy().tolist()
+    return read_sheet(path, path.name, max_unpacked_bytes=100 * MEGA).cells.to_numpy().tolist()
 
 
 def test_cells_are_text_as_people_see_them(tmp_path: Path) -> None:

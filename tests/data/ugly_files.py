@@ -419,6 +419,173 @@ def other_files() -> Iterator[Ugly]:
     yield Ugly("noise.csv", bytes(range(256)) * 4, says=("noise.csv", "no text file", "row", "expected CSV"))
 
 
+def lab_exports() -> Iterator[Ugly]:
+    """What instruments, lab programs and databases write."""
+    lines = TABLE.split()[1:]
+    facts = "Instrument:,SpectraMax\nDate:,2024-03-01\n\nWell,Name,sequence,y\n"
+    yield Ugly(
+        "plate-reader.csv", (facts + "".join(f"A{i},s{i},{line}\n" for i, line in enumerate(lines))).encode(),
+        rows=(5, 6, 7, 8),
+    )  # fmt: skip
+    yield Ugly(
+        "geneious.csv",
+        ("Name,Sequence Length,Sequence,% Identity,y\n" + "".join(
+            f"v{i},22,{line.split(',')[0]},9{i}%,{line.split(',')[1]}\n" for i, line in enumerate(lines))).encode(),
+    )  # fmt: skip
+    yield Ugly(
+        "benchling.csv",
+        ("Entity ID,AA Sequence,y,Created At,Author\n" + "".join(
+            f"BNCH-{i},{line},2024-03-01T10:00:00Z,ab\n" for i, line in enumerate(lines))).encode(),
+    )  # fmt: skip
+    yield Ugly(
+        "uniprot.tsv",
+        ("Entry\tReviewed\tLength\tSequence\ty\n" + "".join(
+            f"P{i}\treviewed\t22\t{line}\n".replace(",", "\t") for i, line in enumerate(lines))).encode(),
+    )  # fmt: skip
+    yield Ugly(
+        "snapgene.fasta",
+        "".join(f">v{i} (22 aa) y = {line.split(',')[1]}\n{line.split(',')[0]}\n" for i, line in enumerate(lines))
+        .encode(),
+        rows=(1, 2, 3, 4),
+    )  # fmt: skip
+    for name, content, says in (
+        ("record.txt", "LOCUS       X  60 aa\nORIGIN\n 1 mktay\n//\n", "a GenBank record"),
+        ("align.txt", "CLUSTAL W (1.83) multiple sequence alignment\n\nv1 MKT-AY\n", "an alignment"),
+        ("align.csv", "# STOCKHOLM 1.0\nv1 MKT-AY\n//\n", "an alignment"),
+        ("model.txt", "HEADER    HYDROLASE\nATOM      1  N   MET A   1\n", "a structure"),
+        ("entry.txt", "ID   X_ECOLI  Reviewed; 60 AA.\nAC   P1;\nSQ   SEQUENCE\n", "a UniProt or EMBL record"),
+    ):
+        yield Ugly(name, content.encode(), says=(name, says, "FASTA"))
+
+
+def odd_spellings() -> Iterator[Ugly]:
+    """Sequences that are not written one letter a residue, or with something around them."""
+    invisible = {
+        "right-to-left": "\u200f{}\u200e",
+        "quoted": "'{}'",
+        "smart-quotes": "\u201c{}\u201d",
+        "soft": "{}\u00ad",
+    }
+    for name, form in invisible.items():
+        yield Ugly(f"{name}.csv", _sequences([form.format(seq) for seq in SEQS]))
+    yield Ugly("smart-names.csv", TABLE.replace("sequence,y", "\u201csequence\u201d,\u201cy\u201d").encode())
+    first = "row 2, column 'sequence'"
+    for name, form, says in (
+        ("tag", "HIS-{}", "'HIS-' names a tag"), ("tag-6", "6xHis-{}", "'6xHis-' names a tag"),
+        ("ends", "NH2-{}-COOH", "'NH2-' names a tag or a chemical group"),
+        ("peptide", "Ac-{}-NH2", "'Ac-' names a tag or a chemical group"),
+        ("two-chains", "{0}:{0}", "':' seems to part two chains"), ("slash", "{0}/{0}", "'/' seems to part two chains"),
+        ("oxidised", "{}M(Oxidation)K", "'(Oxidation)' is a remark"),
+        ("mass", "{}M[+15.99]K", "'[+15.99]' is a remark"),
+        ("hard-blank", "{}\u00a0MK", "is a blank; remove it"), ("numbered", "1 {} 22", "is a number; remove it"),
+    ):  # fmt: skip
+        content = _sequences([form.format(seq) for seq in SEQS])
+        yield Ugly(f"spelled-{name}.csv", content, says=(f"spelled-{name}.csv, {first}", says))
+    codes = {"M": "Met", "K": "Lys", "T": "Thr", "A": "Ala", "Y": "Tyr"}
+    three = ["-".join(codes[letter] for letter in "MKTAYAKT" + extra) for extra in ("M", "K", "T", "A")]
+    yield Ugly(
+        "three-letters.csv", _sequences(three), says=(f"three-letters.csv, {first}", "three-letter codes", "one letter")
+    )
+    broken = [f'"{seq[:10]}\n{seq[10:]}"' for seq in SEQS]
+    yield Ugly("line-in-sequence.csv", _sequences(broken), says=("line-in-sequence.csv, row 2", "is a blank; remove"))
+    blocks = [" ".join((seq[:10], seq[10:20], seq[20:])) for seq in SEQS]
+    yield Ugly("blocks.csv", _sequences(blocks), says=(f"blocks.csv, {first}", "position 11 is a blank; remove it"))
+    small = [f"{seq[:4]}p{'S' + seq[4:]}" for seq in SEQS]
+    yield Ugly(
+        "phospho.csv", _sequences(small), says=("phospho.csv", "column 'sequence'", "position 5", "modification")
+    )
+    runs = [seq[:4] + "XXXXXX" + seq[4:] for seq in SEQS]
+    yield Ugly("unknown-runs.csv", _sequences(runs), says=("unknown-runs.csv", "first in row 2, position 5; up to 6"))
+
+
+def below_and_beside() -> Iterator[Ugly]:
+    """Rows below a table, and columns that say more of its target."""
+    for name, note in (
+        ("notes", "Notes: measured at 25 C"),
+        ("mean", "Mean"),
+        ("sd", "SD"),
+        ("legend", "* outlier of plate 2"),
+    ):
+        number = ",2.5" if name in ("mean", "sd") else ""
+        yield Ugly(
+            f"below-{name}.csv", (TABLE + f"\n{note}{number}\n").encode(),
+            says=(f"below-{name}.csv, row 7, column 'sequence'", "stands below the table", "leave it out"),
+        )  # fmt: skip
+    many = [seq[i:] for i in range(4) for seq in SEQS]
+    values = [1.5, 2.25, 3.75, 5.5] * 4
+    yield Ugly(
+        "replicates.csv",
+        ("sequence,rep1,rep2\n" + "".join(
+            f"{s},{v},{v + 0.1:.2f}\n" for s, v in zip(many, values, strict=True))).encode(),
+        says=("replicates.csv", "column 'rep2'", "'rep1' and 'rep2'", "take their mean"),
+    )  # fmt: skip
+    yield Ugly(
+        "unit-column.csv",
+        ("sequence,IC50,unit\n" + "".join(
+            f"{s},{v},{'nM' if v > 2 else 'uM'}\n" for s, v in zip(many, values, strict=True))).encode(),
+        says=("unit-column.csv", "column 'unit'", "nM, uM", "turn all values into nM"),
+    )  # fmt: skip
+    words = ["NB" if i % 2 else f"{i}.5" for i in range(16)]
+    yield Ugly(
+        "words-among-numbers.csv", _sequences(many, words, "affinity"),
+        says=("words-among-numbers.csv, row 3, column 'affinity'", "expected a finite number, found 'NB'"),
+    )  # fmt: skip
+    whole = ["no" if i > 10 else f"{i}" for i in range(36)]
+    yield Ugly(
+        "words-make-classes.csv", _sequences([seq[i:] for i in range(9) for seq in SEQS], whole, "label"),
+        says=("words-make-classes.csv", "column 'label'", "11 numbers and 25 words ('no'", "choose regression"),
+    )  # fmt: skip
+    truth = ["TRUE", "False", "yes", "1"] * 4
+    yield Ugly("truths.csv", _sequences(many, truth), says=("'1', 'TRUE', 'yes'", "write them alike"))
+    lopsided = ["no"] * 15 + ["yes"]
+    yield Ugly("lopsided.csv", _sequences(many, lopsided), says=("94% of the rows", "stratified"))
+    for name, cell in (("spread", "8.4 \u00b1 0.1"), ("brackets", "8.4 (0.1)"), ("footnote", "8.4*")):
+        cells = [cell if i == 2 else str(v) for i, v in enumerate(values)]
+        says = (f"cell-{name}.csv, row 4, column 'y'", "expected a finite number")
+        yield Ugly(f"cell-{name}.csv", _sequences(many, cells), says=says)
+
+
+def labels_of_residues() -> Iterator[Ugly]:
+    """Labels that read as numbers, masks, FASTA with a line of labels."""
+    flags = ["1" * 4 + "0" * (len(seq) - 4) for seq in SEQS]
+    yield Ugly("zeros-and-ones.csv", _sequences(SEQS, flags), values=flags, task="per_residue")
+    turned = ["0" * 4 + "1" * (len(seq) - 4) for seq in SEQS]
+    yield Ugly("zeros-first.csv", _sequences(SEQS, turned), values=turned, task="per_residue")
+    head = [["sequence", "y"], *([seq, flag] for seq, flag in zip(SEQS, flags, strict=True))]
+    yield Ugly("zeros-and-ones.xlsx", _book(head), values=flags, task="per_residue")
+    partly = [flag[:-3] + "???" for flag in flags]
+    yield Ugly("question-marks.csv", _sequences(SEQS, partly), values=partly, task="per_residue")
+    three = "".join(f">s{i}\n{seq}\n{'H' * 4 + 'C' * (len(seq) - 4)}\n" for i, seq in enumerate(SEQS))
+    structure = ["H" * 4 + "C" * (len(seq) - 4) for seq in SEQS]
+    yield Ugly(
+        "three-lines.fasta", three.encode(), target="labels", values=structure, rows=(1, 2, 3, 4), task="per_residue"
+    )
+    masked = "sequence,y,mask\n" + "".join(
+        f"{seq},{label},{'1' * 20 + '0' * (len(seq) - 20)}\n" for seq, label in zip(SEQS, structure, strict=True)
+    )
+    yield Ugly(
+        "mask.csv", masked.encode(), says=("mask.csv", "column 'mask'", "looks like a mask", "take their labels away")
+    )
+
+
+def sheets() -> Iterator[Ugly]:
+    """Workbooks with more than a table."""
+    head, body = ["sequence", "y"], [list(row) for row in zip(SEQS, NUMBERS, strict=True)]
+    yield Ugly("read-me-first.xlsx", _book([["Read me"], ["two sheets"], ["x@y.z"]], [head, *body]))
+    yield Ugly("key-first.xlsx", _book([["name", "meaning"], ["y", "fitness"], ["z", "none"]], [head, *body]))
+    grouped = [["family", *head], *([None if i % 2 else f"F{i}", *row] for i, row in enumerate(body))]
+    yield Ugly("merged-down.xlsx", _book(grouped, change=lambda sheet: sheet.merge_cells("A2:A3")))
+    yield Ugly(
+        "note-below.xlsx", _book([head, *body, [], ["Notes: by AB at 25 C"]]),
+        says=("note-below.xlsx, row 7, column 'sequence'", "stands below the table"),
+    )  # fmt: skip
+
+
+def _sequences(seqs: Sequence[str], cells: Sequence[str] = (), target: str = "y") -> bytes:
+    cells = cells or [str(value) for value in NUMBERS]
+    return (f"sequence,{target}\n" + "".join(f"{s},{c}\n" for s, c in zip(seqs, cells, strict=True))).encode()
+
+
 def _column(cells: Sequence[str]) -> bytes:
     seqs = [seq[i:] for i in (0, 2, 3) for seq in SEQS]
     return ("sequence\ty\n" + "".join(f"{seq}\t{cell}\n" for seq, cell in zip(seqs, cells, strict=False))).encode()
@@ -471,7 +638,7 @@ def _database() -> bytes:
 
 KINDS = (
     encodings, line_ends, separators, headers, broken_rows, numbers, spoilt_numbers, targets, odd_sequences, fasta,
-    workbooks, other_files,
+    workbooks, other_files, lab_exports, odd_spellings, below_and_beside, labels_of_residues, sheets,
 )  # fmt: skip
 
 
