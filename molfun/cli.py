@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from molfun.commands import data, parameters, predict, race, report, runs, server, storage
+from molfun.commands import data, parameters, predict, race, report, runs, scan, server, storage
 from molfun.errors import MolfunError
 
 app = typer.Typer(
@@ -25,6 +25,7 @@ data.register(app)
 parameters.register(app)
 race.register(app, runs_app)
 predict.register(app)
+scan.register(app)
 report.register(app)
 
 

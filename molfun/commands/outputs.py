@@ -1,0 +1,46 @@
+"""Tables that commands write: where they may go, and cells that no spreadsheet runs. Nothing is written over."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+ENDINGS = (".csv", ".tsv", ".parquet")
+
+
+def check_output(output: Path, endings: tuple[str, ...] = ENDINGS) -> None:
+    """Hold that a file can be written, before anything is computed for it.
+
+    Raises:
+        DataError: It has another ending, exists, or its folder does not.
+    """
+    from molfun.errors import DataError
+
+    if output.suffix.lower() not in endings:
+        raise DataError(f"{output.name}: expected a name that ends in {', '.join(endings)}.")
+    if output.exists():
+        raise DataError(f"{output} exists; nothing is written over. Choose another name.")
+    if not output.absolute().parent.is_dir():
+        raise DataError(f"There is no folder {output.absolute().parent}; make it, or choose another place.")
+
+
+def write_table(table: pd.DataFrame, output: Path) -> None:
+    """Write a table in the format that its name ends in."""
+    from molfun.data.exports import neutralise
+
+    if output.suffix.lower() == ".parquet":
+        table.to_parquet(output, index=False)
+        return
+    lists = [name for name in table if table[name].map(lambda cell: isinstance(cell, list)).any()]
+    text = table.assign(**{name: table[name].map(_label_text) for name in lists})
+    neutralise(text).to_csv(output, index=False, sep="\t" if output.suffix.lower() == ".tsv" else ",")
+
+
+def _label_text(cell: Any) -> Any:
+    """Return labels of residues as one text: letter by letter where each is one, else parted by semicolons."""
+    if not isinstance(cell, list):
+        return cell
+    return ("" if all(len(label) == 1 for label in cell) else ";").join(cell)
