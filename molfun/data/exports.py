@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 # A formula begins with one of these signs, also full-width ones, also behind blanks and invisible letters.
@@ -27,9 +28,28 @@ _CUT = re.compile(r"([;\t\r\n])")
 
 
 def to_csv(frame: pd.DataFrame) -> str:
-    """Return a table as CSV without its index, safe to open in a spreadsheet."""
-    text: str = neutralise(frame).to_csv(index=False)
+    """Return a table as CSV without its index, safe to open in a spreadsheet; lists are written as `list_text` does."""
+    text: str = neutralise(lists_as_text(frame)).to_csv(index=False)
     return text
+
+
+def lists_as_text(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return the table with lists as text, as they can be read again as labels of residues."""
+    is_list = {name: frame[name].map(lambda cell: isinstance(cell, list | tuple | np.ndarray)) for name in frame}
+    found = [name for name, cells in is_list.items() if cells.any()]
+    return frame.assign(**{name: frame[name].map(list_text) for name in found})
+
+
+def list_text(cell: Any) -> Any:
+    """Return a list as one text: letter by letter where each entry is one, else parted by semicolons; others as is.
+
+    >>> list_text(["H", "C"]), list_text(["helix", "coil"]), list_text([0.25, 0.5]), list_text("HC")
+    ('HC', 'helix;coil', '0.25;0.5', 'HC')
+    """
+    if not isinstance(cell, list | tuple | np.ndarray):
+        return cell
+    entries = [f"{entry:.6g}" if isinstance(entry, float | np.floating) else str(entry) for entry in cell]
+    return ("" if all(len(entry) == 1 for entry in entries) else ";").join(entries)
 
 
 def neutralise(frame: pd.DataFrame) -> pd.DataFrame:

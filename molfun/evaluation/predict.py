@@ -37,8 +37,8 @@ def predict_table(
 
     Returns:
         A table ordered by row with `row_id` (position in the dataset), `target`, `prediction` (a number, a class name,
-        or a list of class names per residue) and for pooled classification one probability column `p_<class>`; and
-        {metric: value}. The same on every process.
+        or a list of class names of the residues that have a label) and for classes one column of probabilities
+        `p_<class>`, lists of them per residue; and {metric: value}. The same on every process.
     """
     own = []
     for batch, outputs in iterate_predictions(model, loader, precision):
@@ -59,12 +59,13 @@ def _rows(batch: Batch, outputs: torch.Tensor, task: str, classes: Sequence[str]
         return table.assign(target=np.where(mask, targets, np.nan), prediction=outputs.cpu().numpy())
     names = np.asarray(classes, dtype=object)
     chosen = outputs.argmax(-1).cpu().numpy()
+    shares = outputs.softmax(-1).cpu().numpy()
     if task == "per_residue":
         return table.assign(
             target=[names[t[m]].tolist() for t, m in zip(targets, mask, strict=True)],
             prediction=[names[c[m]].tolist() for c, m in zip(chosen, mask, strict=True)],
+            **{f"p_{name}": [s[m, i] for s, m in zip(shares, mask, strict=True)] for i, name in enumerate(classes)},
         )
     known = [names[t] if m else None for t, m in zip(targets, mask, strict=True)]
     table = table.assign(target=known, prediction=names[chosen])
-    shares = outputs.softmax(-1).cpu().numpy()
     return table.assign(**{f"p_{name}": shares[:, i] for i, name in enumerate(classes)})

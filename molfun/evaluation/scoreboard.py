@@ -13,6 +13,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from molfun.data.settings import PRIMARY_METRIC
+from molfun.evaluation.residues import flatten_residues
 
 Values = NDArray[Any]
 NUM_RESAMPLES, FEWEST_RESAMPLES = 500, 50
@@ -28,27 +29,33 @@ BETTER: dict[str, str] = {
 }  # fmt: skip
 
 
-def score_table(predictions: pd.DataFrame, task: str, classes: Sequence[str]) -> pd.DataFrame:
+def score_table(
+    predictions: pd.DataFrame, task: str, classes: Sequence[str], *, top_share: float = TOP_SHARE
+) -> pd.DataFrame:
     """Score predictions by every metric of a task.
 
     Args:
-        predictions: `target`, `prediction`: numbers, class names, or lists of class names a residue; for classes also
-            `p_<class>` with probabilities.
+        predictions: `target`, `prediction`: numbers, class names, or lists of class names of the residues that have a
+            label; for classes also `p_<class>` with probabilities, lists of them a residue.
         task: "regression", "classification" or "per_residue".
         classes: Class names; empty for regression.
+        top_share: Of the rows, which count as the best ones for the enrichment.
 
     Returns:
         A table with the metric as index and `value`, `low`, `high` (95 %, NaN with fewer than 5 rows), `better`
-        ("higher" or "lower"). A metric that is undefined is NaN.
+        ("higher" or "lower"). A metric that is undefined is NaN. `attrs["resamples"]` tells over how many resamples of
+        the rows intervals are taken.
     """
     known = _known(predictions, task)
-    score = _scorer(known, task, classes)
+    score, num_items = _scorer(known, task, classes, top_share)
     num_rows = len(known)
     values = score(np.arange(num_rows)) if num_rows else dict.fromkeys(_names(task), np.nan)
-    low, high = _interval(score, num_rows)
+    low, high = _interval(score, num_rows, num_items)
     rows = {name: (value, low.get(name, np.nan), high.get(name, np.nan), BETTER[name])
             for name, value in values.items()}  # fmt: skip
-    return pd.DataFrame.from_dict(rows, orient="index", columns=["value", "low", "high", "better"])
+    table = pd.DataFrame.from_dict(rows, orient="index", columns=["value", "low", "high", "better"])
+    table.attrs["resamples"] = num_resamples(num_items)
+    return table
 
 
 def score_groups(
@@ -126,12 +133,12 @@ def _known(predictions: pd.DataFrame, task: str) -> pd.DataFrame:
 
 
 def _interval(
-    score: Callable[[Values], Mapping[str, float]], num_rows: int
+    score: Callable[[Values], Mapping[str, float]], num_rows: int, num_items: int
 ) -> tuple[dict[str, float], dict[str, float]]:
     if num_rows < FEWEST_ROWS:
         return {}, {}
     dice = np.random.default_rng(0)
-    drawn = pd.DataFrame([score(dice.integers(0, num_rows, num_rows)) for _ in range(num_resamples(num_rows))])
+    drawn = pd.DataFrame([score(dice.integers(0, num_rows, num_rows)) for _ in range(num_resamples(num_items))])
     known = drawn.columns[drawn.notna().mean() > 0.5]
     low, high = (drawn[known].quantile(q) for q in (0.025, 0.975))
     return low.to_dict(), high.to_dict()
@@ -142,16 +149,30 @@ def num_resamples(num_rows: int) -> int:
     return int(np.clip(MAX_CELLS // max(1, num_rows), FEWEST_RESAMPLES, NUM_RESAMPLES))
 
 
-def _scorer(table: pd.DataFrame, task: str, classes: Sequence[str]) -> Callable[[Values], dict[str, float]]:
-    """Return a function of row numbers, which may repeat, that gives every metric."""
+def _scorer(
+    table: pd.DataFrame, task: str, classes: Sequence[str], top_share: float
+) -> tuple[Callable[[Values], dict[str, float]], int]:
+    """Return a function of row numbers, which may repeat, that gives every metric; and how many items it looks at."""
     if task == "regression":
         targets, preds = (table[name].to_numpy(dtype=float) for name in ("target", "prediction"))
-        return lambda rows: _score_numbers(targets[rows], preds[rows])
-    place = {name: i for i, name in enumerate(classes)}
+        return lambda rows: _score_numbers(targets[rows], preds[rows], top_share), len(table)
     if task == "per_residue":
-        counts = np.stack([_confusion(t, p, place) for t, p in zip(table["target"], table["prediction"], strict=True)]
-                          ) if len(table) else np.zeros((0, len(classes), len(classes)))  # fmt: skip
-        return lambda rows: _score_confusion(counts[rows].sum(axis=0))
+        flat = flatten_residues(table, classes)
+        # Residues of one protein are alike: whole rows are drawn, with all of their residues.
+        ends = np.searchsorted(flat["place"].to_numpy(), np.arange(len(table) + 1))
+        of_residues = _scorer_of_classes(flat, classes)
+        return lambda rows: of_residues(_ranges(ends[:-1][rows], np.diff(ends)[rows])), len(flat)
+    return _scorer_of_classes(table, classes), len(table)
+
+
+def _ranges(starts: Values, lengths: Values) -> Values:
+    """Return the numbers start, start + 1, ... of every range, end to end."""
+    before = np.cumsum(lengths) - lengths
+    return np.repeat(starts - before, lengths) + np.arange(lengths.sum())
+
+
+def _scorer_of_classes(table: pd.DataFrame, classes: Sequence[str]) -> Callable[[Values], dict[str, float]]:
+    place = {name: i for i, name in enumerate(classes)}
     targets, preds = (table[name].map(str).map(place).to_numpy() for name in ("target", "prediction"))
     names = [f"p_{name}" for name in classes]
     shares = table[names].to_numpy(dtype=float) if set(names) <= set(table.columns) else None
@@ -167,21 +188,14 @@ def _scorer(table: pd.DataFrame, task: str, classes: Sequence[str]) -> Callable[
     return score
 
 
-def _confusion(targets: Sequence[str], preds: Sequence[str], place: Mapping[str, int]) -> Values:
-    counts = np.zeros((len(place), len(place)))
-    for target, pred in zip(targets, preds, strict=False):
-        counts[place[str(target)], place[str(pred)]] += 1
-    return counts
-
-
-def _score_numbers(targets: Values, preds: Values) -> dict[str, float]:
+def _score_numbers(targets: Values, preds: Values, top_share: float) -> dict[str, float]:
     error = preds - targets
     spread = ((targets - targets.mean()) ** 2).sum()
     return {
         "spearman": _correlation(_ranks(targets), _ranks(preds)), "pearson": _correlation(targets, preds),
         "rmse": float(np.sqrt((error**2).mean())), "mae": float(np.abs(error).mean()),
         "r2": float(1 - (error**2).sum() / spread) if spread > 0 else float("nan"),
-        "ndcg": ndcg(targets, preds), "enrichment": enrichment(targets, preds),
+        "ndcg": ndcg(targets, preds), "enrichment": enrichment(targets, preds, top_share),
     }  # fmt: skip
 
 
@@ -217,6 +231,11 @@ def enrichment(targets: Values, preds: Values, share: float = TOP_SHARE) -> floa
     """Return how many more of the best rows are among the best predicted than chance would put there.
 
     The share of the truly best 10 % among the 10 % predicted best, divided by 10 %: 1 is chance, 10 is perfect.
+
+    Args:
+        targets: float64 [n], higher is better.
+        preds: The same of the model.
+        share: Of the rows, which count as the best.
     """
     num_top = max(1, round(share * len(targets)))
     if len(targets) < 2 or np.ptp(targets) == 0:

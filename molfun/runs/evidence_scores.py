@@ -78,10 +78,11 @@ def _metrics(
 ) -> dict[str, Any]:
     """Return value, interval and its number of resamples of every metric; what the run wrote down comes first."""
     found: dict[str, dict[str, Any]] = {name: {"value": value} for name, value in recorded.items()}
+    times = num_resamples(num_rows) if table is None else table.attrs.get("resamples", num_resamples(num_rows))
     for name, row in () if table is None else table.iterrows():
         about = found.setdefault(str(name), {"value": _number(row["value"])})
         about |= {"low": _number(row["low"]), "high": _number(row["high"]), "better": row["better"],
-                  "resamples": num_resamples(num_rows)}  # fmt: skip
+                  "resamples": times}  # fmt: skip
     if interval is not None and primary in found:
         found[primary] |= {**_ends(interval), "resamples": NUM_RESAMPLES}
     return found

@@ -11,6 +11,7 @@ import plotly.graph_objects as go
 
 from molfun.data.settings import PRIMARY_METRIC
 from molfun.evaluation.names import baseline_title, metric_inline, metric_title
+from molfun.evaluation.residues import flatten_residues
 from molfun.evaluation.scoreboard import calibration_table, threshold_curves
 from molfun.runs.bundle import Evidence
 from molfun.runs.certainty import read_predictions
@@ -87,8 +88,10 @@ def prediction_figures(evidence: Evidence) -> Figures:
     if predictions is None or predictions.empty:
         return {}
     try:
-        if task == "classification":
-            return _of_classes(predictions, classes_of(evidence.dataset, predictions, task))
+        if task in ("classification", "per_residue"):
+            classes = classes_of(evidence.dataset, predictions, task)
+            flat = flatten_residues(predictions, classes) if task == "per_residue" else predictions
+            return _of_classes(flat, classes, "residues" if task == "per_residue" else "rows")
         return _of_numbers(predictions) if task == "regression" else {}
     except (TypeError, ValueError):  # somebody else's table under that name
         return {}
@@ -101,9 +104,9 @@ def _of_numbers(predictions: pd.DataFrame) -> Figures:
     }
 
 
-def _of_classes(predictions: pd.DataFrame, classes: list[str]) -> Figures:
+def _of_classes(predictions: pd.DataFrame, classes: list[str], what: str) -> Figures:
     table = outcomes.confusion_table(predictions, classes)
-    found = {"Test rows by true and predicted class": outcomes.confusion_figure(table)}
+    found = {f"Test {what} by true and predicted class": outcomes.confusion_figure(table)}
     names = [f"p_{name}" for name in classes]
     if not set(names) <= set(predictions.columns):
         return found
@@ -112,8 +115,8 @@ def _of_classes(predictions: pd.DataFrame, classes: list[str]) -> Figures:
     shares = known[names].to_numpy(dtype=float)
     curves = {classes[i]: curve for i, curve in threshold_curves(targets, shares).items()}
     if curves:
-        found["ROC of each class on the test rows"] = score_figures.roc_figure(curves)
-        found["Precision and recall of each class on the test rows"] = score_figures.precision_figure(curves)
+        found[f"ROC of each class on the test {what}"] = score_figures.roc_figure(curves)
+        found[f"Precision and recall of each class on the test {what}"] = score_figures.precision_figure(curves)
     calibration = score_figures.calibration_figure(calibration_table(targets, shares))
     return {**found, "Probability of the predicted class, and how often it is right": calibration}
 

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
+from molfun.evaluation.trend import density, trend
 from molfun.ui import text, theme
 from molfun.ui.charts import empty_figure
 
@@ -16,12 +17,17 @@ MAX_DOTS = 3000
 
 
 def predicted_figure(predictions: pd.DataFrame) -> go.Figure:
-    """Draw predicted against true values with the diagonal of perfect prediction.
+    """Draw predicted against true values with the diagonal of perfect prediction and the line through the dots.
+
+    Dots are darker where they are crowded; the line is least squares, its band the 95 % interval over resampled rows.
 
     Args:
-        predictions: `row` (row of the table), `target`, `prediction`; beyond 3,000 rows an even sample is shown.
+        predictions: `row` (row of the table), `target`, `prediction`; beyond 3,000 rows an even sample is shown, of
+            which crowding and line know all.
     """
     rows = predictions[["row", "target", "prediction"]].apply(pd.to_numeric, errors="coerce").dropna()
+    targets, preds = rows["target"].to_numpy(dtype=float), rows["prediction"].to_numpy(dtype=float)
+    rows = rows.assign(density=density(targets, preds))
     shown = rows.iloc[:: max(1, -(-len(rows) // MAX_DOTS))]
     figure = empty_figure("Predicted against true value", "True value", "Predicted value", height=400)
     if len(shown) == 0:
@@ -40,12 +46,28 @@ def predicted_figure(predictions: pd.DataFrame) -> go.Figure:
         y=shown["prediction"],
         mode="markers",
         name="Test rows",
-        marker={"color": theme.BLUE, "size": 7, "opacity": 0.6},
+        marker={"color": shown["density"], "cmin": 0, "cmax": 1, "colorscale": [list(stop) for stop in theme.DENSITY],
+                "size": 7, "opacity": 0.75},
         customdata=shown["row"],
         hovertemplate="row %{customdata}<br>true %{x:.4g}<br>predicted %{y:.4g}<extra></extra>",
-    )
+    )  # fmt: skip
+    _add_trend(figure, trend(targets, preds))
     figure.update_layout(hovermode="closest")
     return figure
+
+
+def _add_trend(figure: go.Figure, line: pd.DataFrame) -> None:
+    if line.empty:
+        return
+    figure.add_scatter(
+        x=[*line["target"], *line["target"][::-1]], y=[*line["high"], *line["low"][::-1]], mode="lines", fill="toself",
+        fillcolor=theme.TREND_PALE, line={"width": 0}, name="95 % interval", hoverinfo="skip",
+    )  # fmt: skip
+    figure.add_scatter(
+        x=line["target"], y=line["value"], mode="lines", name="Trend", line={"color": theme.TREND, "width": 1.5},
+        customdata=line[["low", "high"]].to_numpy(),
+        hovertemplate="trend at %{x:.4g}: %{y:.4g} (%{customdata[0]:.4g} to %{customdata[1]:.4g})<extra></extra>",
+    )  # fmt: skip
 
 
 def confusion_figure(table: pd.DataFrame) -> go.Figure:

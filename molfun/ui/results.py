@@ -25,6 +25,7 @@ from molfun.runs.resampling import Interval
 from molfun.runs.store import RunFolder
 from molfun.ui import outcomes, score_panels, shell, text
 from molfun.ui.live_chart import CONFIG
+from molfun.ui.row_panels import draw_chosen_row
 
 
 def draw_results(folder: RunFolder) -> None:
@@ -119,9 +120,9 @@ def _draw_predictions(folder: RunFolder) -> None:
             outcomes.predicted_figure(predictions), key="result.dots", config=CONFIG, on_select="rerun",
             selection_mode="points",
         )  # fmt: skip
-        score_panels.draw_chosen_row(event, dataset, predictions)
-    elif dataset is not None and dataset.task == "classification":
-        table = outcomes.confusion_table(predictions, dataset.classes)
+        draw_chosen_row(event, dataset, predictions)
+    elif dataset is not None and dataset.classes:
+        table = outcomes.confusion_table(score_panels.one_class_a_row(predictions, dataset), dataset.classes)
         st.plotly_chart(outcomes.confusion_figure(table), key="result.confusion", config=CONFIG)
     st.download_button(
         "Download test predictions",

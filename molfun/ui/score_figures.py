@@ -77,6 +77,26 @@ def length_figure(predictions: pd.DataFrame, lengths: Sequence[int]) -> go.Figur
     return figure
 
 
+def wrong_figure(residues: pd.DataFrame, lengths: Sequence[int]) -> go.Figure:
+    """Draw the share of wrong residues of each protein against its length; beyond 3,000 an even sample is shown.
+
+    Args:
+        residues: `row`, `residues`, `right`, `wrong_share` of `residue_accuracy`.
+        lengths: Residues of each row, of all chains.
+    """
+    rows = residues.assign(length=list(lengths)).dropna(subset=["wrong_share"])
+    shown = rows.iloc[:: max(1, -(-len(rows) // MAX_DOTS))]
+    figure = empty_figure("Wrong residues, by length", "Residues", "Wrong", height=320)
+    figure.add_scatter(
+        x=shown["length"], y=shown["wrong_share"], mode="markers", name="Test rows",
+        marker={"color": theme.BLUE, "size": 6, "opacity": 0.55}, customdata=shown["row"],
+        hovertemplate="row %{customdata}<br>%{x:,} residues<br>%{y:.0%} wrong<extra></extra>",
+    )  # fmt: skip
+    figure.update_yaxes(tickformat=".0%", rangemode="tozero")
+    figure.update_layout(hovermode="closest", showlegend=False)
+    return figure
+
+
 def roc_figure(curves: Mapping[str, pd.DataFrame]) -> go.Figure:
     """Draw the receiver operating characteristic of each class; the diagonal is chance.
 

@@ -10,12 +10,12 @@ import pandas as pd
 import streamlit as st
 
 from molfun.data.dataset import Dataset, load_dataset
-from molfun.data.leaks import BANDS, find_leaks
+from molfun.data.leaks import BANDS
 from molfun.data.settings import PRIMARY_METRIC
-from molfun.errors import DataError
 from molfun.runs.store import RunFolder
 from molfun.ui import shell, text, theme
 from molfun.ui.live_chart import CONFIG
+from molfun.ui.row_panels import draw_chosen_row, draw_row, nearest_rows
 from molfun.ui.score_figures import (
     calibration_figure,
     group_figure,
@@ -23,10 +23,12 @@ from molfun.ui.score_figures import (
     precision_figure,
     residual_figure,
     roc_figure,
+    wrong_figure,
 )
 
 NUM_ERRORS = 50
 MAX_CURVES = len(theme.SERIES)
+TOP_SHARES = (0.01, 0.05, 0.1, 0.2)
 GROUPINGS = {"identity": "By identity to training", "length": "By length", "class": "By class"}
 NUM_LENGTHS = 4
 
@@ -53,9 +55,11 @@ def draw_scores(folder: RunFolder, dataset: Dataset | None, predictions: pd.Data
 
 
 def _draw_metrics(stamp: str, predictions: pd.DataFrame, dataset: Dataset) -> None:
-    table = _scores(stamp, predictions, dataset.task, dataset.classes)
+    top_share = _choose_top_share() if dataset.task == "regression" else TOP_SHARES[2]
+    table = _scores(stamp, predictions, dataset.task, dataset.classes, top_share)
+    titles = {"enrichment": f"Enrichment of the top {100 * top_share:g} %"}
     shown = pd.DataFrame({
-        "Metric": [text.metric_title(name) for name in table.index],
+        "Metric": [titles.get(name) or text.metric_title(name) for name in table.index],
         "Value": table["value"].map(_number), "95 % interval": [
             f"{_number(low)} to {_number(high)}" if np.isfinite(low) else "–"
             for low, high in zip(table["low"], table["high"], strict=True)
@@ -63,7 +67,17 @@ def _draw_metrics(stamp: str, predictions: pd.DataFrame, dataset: Dataset) -> No
         "Better is": table["better"].to_numpy(),
     })  # fmt: skip
     st.dataframe(shown, hide_index=True, width="content", alt="Test scores with intervals")
-    st.caption("Intervals are over resampled test rows; they know nothing of other seeds or other splits.")
+    what = "proteins with all of their residues" if dataset.task == "per_residue" else "test rows"
+    st.caption(f"Intervals are over resampled {what}; they know nothing of other seeds or other splits.")
+
+
+def _choose_top_share() -> float:
+    chosen = st.segmented_control(
+        "Best rows", TOP_SHARES, default=TOP_SHARES[2], required=True, key="scores.top",
+        format_func=lambda share: f"Top {100 * share:g} %",
+        help="The enrichment tells how many more of the truly best rows are among the best predicted than by chance.",
+    )  # fmt: skip
+    return float(chosen or TOP_SHARES[2])
 
 
 def _number(value: float) -> str:
@@ -71,15 +85,18 @@ def _number(value: float) -> str:
 
 
 def _draw_groups(stamp: str, predictions: pd.DataFrame, dataset: Dataset) -> None:
-    known = [name for name in GROUPINGS if name != "class" or dataset.task == "classification"]
+    known = [name for name in GROUPINGS if name != "class" or dataset.task != "regression"]
     chosen = st.segmented_control(
         "Where is it right?", known, default=known[0], required=True, format_func=GROUPINGS.__getitem__,
         key="scores.grouping",
     )  # fmt: skip
-    with shell.sentences():
-        groups = _groups(stamp, dataset.id, chosen or known[0], predictions["row"])
-    metric = "accuracy" if chosen == "class" else PRIMARY_METRIC[dataset.task]
-    table = _group_scores(stamp, predictions, groups, dataset.task, dataset.classes, metric)
+    if chosen == "class":
+        metric, table = "recall", _class_scores(stamp, predictions, dataset.task, dataset.classes)
+    else:
+        with shell.sentences():
+            groups = _groups(stamp, dataset.id, chosen or known[0], predictions["row"])
+        metric = PRIMARY_METRIC[dataset.task]
+        table = _group_scores(stamp, predictions, groups, dataset.task, dataset.classes, metric)
     if table["value"].notna().any():
         st.plotly_chart(group_figure(table, metric), key="scores.groups", config=CONFIG, alt="Scores of groups of rows")
     few = table[table["value"].isna() & (table["rows"] > 0)]
@@ -87,26 +104,55 @@ def _draw_groups(stamp: str, predictions: pd.DataFrame, dataset: Dataset) -> Non
         listed = ", ".join(f"{shell.plain(str(name))} ({rows})" for name, rows in zip(few["group"], few["rows"],
                                                                                      strict=True))  # fmt: skip
         st.caption(f"Too few rows, or no different values, for a score: {listed}")
+    if chosen == "class":
+        names = {"group": "Class", "rows": "Residues" if dataset.task == "per_residue" else "Rows", "value": "Recall",
+                 "precision": "Precision", "f1": "F1"}  # fmt: skip
+        shown = table[list(names)].rename(columns=names)
+        st.dataframe(shown.style.format(precision=3, na_rep="–"), hide_index=True, width="content")
 
 
 def _draw_pictures(predictions: pd.DataFrame, dataset: Dataset) -> None:
     if dataset.task == "regression":
         _draw_residuals(predictions, dataset)
-    names = [f"p_{name}" for name in dataset.classes]
-    if dataset.task == "classification" and set(names) <= set(predictions.columns):
-        known = predictions[predictions["target"].isin(dataset.classes)]
+        return
+    if dataset.task == "per_residue":
+        _draw_wrong_shares(predictions, dataset)
+    flat, names = one_class_a_row(predictions, dataset), [f"p_{name}" for name in dataset.classes]
+    if set(names) <= set(flat.columns):
+        known = flat[flat["target"].isin(dataset.classes)]
         place = {name: i for i, name in enumerate(dataset.classes)}
         _draw_thresholds(known["target"].map(place).to_numpy(), known[names].to_numpy(dtype=float), dataset.classes)
 
 
+def one_class_a_row(predictions: pd.DataFrame, dataset: Dataset) -> pd.DataFrame:
+    """Return predictions with one class a row: as they are, or a row for every residue that has a label."""
+    from molfun.evaluation.residues import flatten_residues  # noqa: PLC0415  not before asked for
+
+    return flatten_residues(predictions, dataset.classes) if dataset.task == "per_residue" else predictions
+
+
+def _lengths(predictions: pd.DataFrame, dataset: Dataset) -> list[int]:
+    """Return the residues of each test row, of all chains."""
+    rows = dataset.frame.drop_duplicates("row").set_index("row").reindex(predictions["row"])
+    chains = [rows[f"chain_{i}"].fillna("").str.len() for i in range(1, dataset.num_chains + 1)]
+    return [int(length) for length in sum(chains, start=pd.Series(0, index=rows.index))]
+
+
+def _draw_wrong_shares(predictions: pd.DataFrame, dataset: Dataset) -> None:
+    """Draw the share of wrong residues of each protein by its length; a click on a dot shows its row."""
+    from molfun.evaluation.residues import residue_accuracy  # noqa: PLC0415  not before asked for
+
+    figure = wrong_figure(residue_accuracy(predictions), _lengths(predictions, dataset))
+    event = st.plotly_chart(figure, key="scores.wrong", config=CONFIG, on_select="rerun", selection_mode="points")
+    draw_chosen_row(event, dataset, predictions)
+
+
 def _draw_residuals(predictions: pd.DataFrame, dataset: Dataset) -> None:
     """Draw errors by true value and by length; a click on a dot shows its row."""
-    rows = dataset.frame.drop_duplicates("row").set_index("row").reindex(predictions["row"])
-    chains = [f"chain_{i}" for i in range(1, dataset.num_chains + 1)]
-    lengths = sum((rows[name].fillna("").str.len() for name in chains), start=pd.Series(0, index=rows.index)).to_numpy()
+    lengths = _lengths(predictions, dataset)
     figures = {"residuals": residual_figure(predictions)}
     if len(np.unique(lengths)) > 1:
-        figures["lengths"] = length_figure(predictions, lengths.tolist())
+        figures["lengths"] = length_figure(predictions, lengths)
     for name, figure in figures.items():
         event = st.plotly_chart(figure, key=f"scores.{name}", config=CONFIG, on_select="rerun", selection_mode="points")
         draw_chosen_row(event, dataset, predictions)
@@ -125,73 +171,59 @@ def _draw_thresholds(targets: np.ndarray, shares: np.ndarray, classes: tuple[str
     st.plotly_chart(calibration_figure(calibration_table(targets, shares)), key="scores.calibration", config=CONFIG)
 
 
-def draw_chosen_row(event: Any, dataset: Dataset, predictions: pd.DataFrame) -> None:
-    """Show sequence, error and nearest training row of the dot that was clicked.
-
-    Args:
-        event: What a chart with a choice of points returned; its dots carry the row as custom data.
-        dataset: The data of the run.
-        predictions: `row`, `target`, `prediction`, numbers.
-    """
-    row = _chosen_row(event)
-    found = predictions[predictions["row"] == row]
-    own = dataset.frame[dataset.frame["row"] == row]
-    if row is None or found.empty or own.empty:
-        return
-    target, prediction = (float(found.iloc[0][name]) for name in ("target", "prediction"))
-    with shell.sentences():
-        nearest = _nearest(dataset.id).set_index("row").reindex([row]).iloc[0]
-    said = f"**Row {row}**: true {target:.4g}, predicted {prediction:.4g}, off by {prediction - target:+.4g}."
-    near = nearest["nearest"]
-    if pd.notna(near):
-        said += f" The nearest training row is {int(near)}, with {nearest['identity']:.1%} identity."
-    st.markdown(said)
-    for i in range(1, dataset.num_chains + 1):
-        st.code(str(own.iloc[0][f"chain_{i}"]), language=None, wrap_lines=True)
-        if pd.notna(near):
-            other = dataset.frame[dataset.frame["row"] == int(near)]
-            st.caption(f"Row {int(near)}" + (f", chain {i}" if dataset.num_chains > 1 else ""))
-            st.code(str(other.iloc[0][f"chain_{i}"]), language=None, wrap_lines=True)
-
-
-def _chosen_row(event: Any) -> int | None:
-    """Return the row of the last dot that was chosen, None where there is none."""
-    try:
-        data = event["selection"]["points"][-1]["customdata"]
-        return int(data[0] if isinstance(data, list | tuple) else data)
-    except (KeyError, IndexError, TypeError, ValueError):
-        return None
-
-
 def _draw_errors(predictions: pd.DataFrame, dataset: Dataset) -> None:
-    """List the rows that are furthest off, with their sequences and the nearest training row."""
-    if dataset.task == "per_residue":
-        return
+    """List the rows that are furthest off, with their sequences and the nearest training row; a chosen one is shown."""
     with shell.sentences():
-        nearest = _nearest(dataset.id)
-    rows = dataset.frame.set_index("row")
-    table = predictions.merge(nearest, on="row", how="left")
-    if dataset.task == "regression":
-        table["off"] = pd.to_numeric(table["prediction"]) - pd.to_numeric(table["target"])
-        table = table.sort_values("off", key=lambda off: -off.abs())
-    else:
-        table = table[table["target"] != table["prediction"]]
+        nearest = nearest_rows(dataset.id)
+    rows, table = dataset.frame.set_index("row"), _by_error(predictions, dataset).merge(nearest, on="row", how="left")
     shown = table.head(NUM_ERRORS)
-    st.markdown("**Largest errors**" if dataset.task == "regression" else "**Wrong rows**")
-    st.dataframe(
+    titles = {"regression": "Largest errors", "classification": "Wrong rows, the surest first",
+              "per_residue": "Proteins with most wrong residues"}  # fmt: skip
+    st.markdown(f"**{titles[dataset.task]}**")
+    chosen = st.dataframe(
         pd.DataFrame({
-            "Row": shown["row"], "True": shown["target"], "Predicted": shown["prediction"],
+            "Row": shown["row"], **{name: shown[name] for name in ("True", "Predicted", "Wrong") if name in shown},
             "Nearest training row": shown["nearest"], "Identity": (100 * shown["identity"]).round(1),
             "Sequence": [rows.loc[row, "chain_1"] if row in rows.index else "" for row in shown["row"]],
-        }), hide_index=True, height=280, alt="Rows that are furthest off",
+        }), hide_index=True, height=280, alt="Rows that are furthest off", key="scores.errors", on_select="rerun",
+        selection_mode="single-row",
     )  # fmt: skip
+    for place in chosen["selection"]["rows"][:1]:
+        draw_row(int(shown["row"].iloc[place]), dataset, predictions)
+
+
+def _by_error(predictions: pd.DataFrame, dataset: Dataset) -> pd.DataFrame:
+    """Return test rows with what is wrong in them, the worst first: `row`, and `True`, `Predicted` or `Wrong`."""
+    table = predictions.rename(columns={"target": "True", "prediction": "Predicted"})
+    if dataset.task == "regression":
+        off = pd.to_numeric(table["Predicted"]) - pd.to_numeric(table["True"])
+        return table.loc[off.abs().sort_values(ascending=False).index]
+    if dataset.task == "classification":
+        names, wrong = [f"p_{name}" for name in dataset.classes], table[table["True"] != table["Predicted"]]
+        if not set(names) <= set(table.columns):
+            return wrong
+        return wrong.loc[wrong[names].max(axis=1).sort_values(ascending=False).index]
+    from molfun.evaluation.residues import residue_accuracy  # noqa: PLC0415  not before asked for
+
+    found = residue_accuracy(predictions).sort_values("wrong_share", ascending=False, kind="stable")
+    said = [f"{num - right:,} of {num:,}" for num, right in zip(found["residues"], found["right"], strict=True)]
+    return found.assign(Wrong=said)[["row", "Wrong"]]
 
 
 @st.cache_data(max_entries=32, show_spinner="Scoring resampled rows")
-def _scores(stamp: str, _predictions: pd.DataFrame, task: str, classes: tuple[str, ...]) -> pd.DataFrame:
+def _scores(
+    stamp: str, _predictions: pd.DataFrame, task: str, classes: tuple[str, ...], top_share: float
+) -> pd.DataFrame:
     from molfun.evaluation.scoreboard import score_table  # noqa: PLC0415
 
-    return score_table(_predictions, task, classes)
+    return score_table(_predictions, task, classes, top_share=top_share)
+
+
+@st.cache_data(max_entries=32, show_spinner="Scoring classes")
+def _class_scores(stamp: str, _predictions: pd.DataFrame, task: str, classes: tuple[str, ...]) -> pd.DataFrame:
+    from molfun.evaluation.class_scores import score_classes  # noqa: PLC0415
+
+    return score_classes(_predictions, task, classes)
 
 
 @st.cache_data(max_entries=64, show_spinner="Scoring groups of rows")
@@ -222,11 +254,9 @@ def _groups(stamp: str, dataset_id: str, kind: str, rows: pd.Series) -> list[str
     """
     dataset = load_dataset(shell.datasets_root(), dataset_id)
     own = dataset.frame.drop_duplicates("row").set_index("row").reindex(rows)
-    if kind == "class":
-        return [dataset.classes[int(i)] if np.isfinite(i) else "?" for i in own["target"].astype(float)]
     if kind == "length":
         return _length_groups(own["chain_1"].fillna("").str.len().to_numpy())
-    found = _nearest(dataset_id).set_index("row")["identity"].reindex(rows).fillna(0.0)
+    found = nearest_rows(dataset_id).set_index("row")["identity"].reindex(rows).fillna(0.0)
     return [next(name for lower, name in BANDS if identity >= lower) for identity in found]
 
 
@@ -238,20 +268,3 @@ def _length_groups(lengths: np.ndarray) -> list[str]:
     place = np.clip(np.searchsorted(edges, lengths, side="right") - 1, 0, len(edges) - 2)
     names = [f"{low:,} to {high:,} residues" for low, high in pairwise(edges.tolist())]
     return [names[i] for i in place]
-
-
-@st.cache_data(max_entries=16, show_spinner="Comparing test rows with training rows")
-def _nearest(dataset_id: str) -> pd.DataFrame:
-    """Return `row`, `identity` and `nearest` (the row of the file) of the test rows that were compared."""
-    dataset = load_dataset(shell.datasets_root(), dataset_id)
-    frame = dataset.frame.reset_index(drop=True)
-    chains = [frame[f"chain_{i}"].tolist() for i in range(1, dataset.num_chains + 1)]
-    try:
-        report = find_leaks(chains, frame["split"].tolist())
-    except DataError:
-        return pd.DataFrame({"row": [], "identity": [], "nearest": []})
-    numbers = frame["row"].to_numpy()
-    found = report.nearest
-    near = [numbers[place] if place >= 0 else None for place in found["nearest"]]
-    return pd.DataFrame({"row": numbers[found["row"]], "identity": found["identity"].to_numpy(),
-                         "nearest": pd.Series(near, dtype="Int64")})  # fmt: skip

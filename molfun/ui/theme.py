@@ -20,6 +20,10 @@ PART_TITLES = {"train": "Training", "val": "Validation", "test": "Test"}
 
 REGION = "rgba(196, 111, 159, 0.75)"  # PINK, seen on light and dark ground and beside both ends of a scale
 
+# How crowded a place is among dots; both ends are seen on light and dark ground.
+DENSITY = ((0.0, "#8fc1e3"), (0.5, "#2384c6"), (1.0, "#6b4fa0"))
+TREND, TREND_PALE = VERMILION, "rgba(217, 100, 28, 0.18)"
+
 # From nothing to much. Opaque, because plotly picks black or white numbers by the colour of a field.
 HEAT = ((0.0, "#e4eef7"), (0.5, "#86bbe1"), (1.0, "#2384c6"))
 

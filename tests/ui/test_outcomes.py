@@ -33,6 +33,19 @@ def test_predicted_figure_names_rows_and_leaves_out_missing_targets() -> None:
     assert list(dots.customdata) == [2, 4]
 
 
+def test_predicted_figure_colours_crowds_and_draws_the_line_with_its_interval() -> None:
+    dice = np.random.default_rng(0)
+    target = dice.normal(size=5_000)
+    rows = pd.DataFrame({"row": range(5_000), "target": target, "prediction": 0.5 * target + dice.normal(size=5_000)})
+    perfect, dots, band, line = outcomes.predicted_figure(rows).data
+    assert len(dots.x) < 3_001
+    assert 0 < min(dots.marker.color) < 0.1 < 0.9 < max(dots.marker.color) <= 1
+    slope = (line.y[-1] - line.y[0]) / (line.x[-1] - line.x[0])
+    assert slope == pytest.approx(0.5, abs=0.06)
+    assert band.y[len(line.x) // 2] > line.y[len(line.x) // 2]
+    assert list(perfect.x) == list(perfect.y)
+
+
 def test_predicted_figure_of_nothing_is_empty() -> None:
     assert len(outcomes.predicted_figure(pd.DataFrame({"row": [], "target": [], "prediction": []})).data) == 0
 

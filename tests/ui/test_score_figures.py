@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 from molfun.evaluation.scoreboard import threshold_curves
+from molfun.ui.row_panels import chosen_row
 from molfun.ui.score_figures import (
     calibration_figure,
     group_figure,
@@ -16,8 +17,9 @@ from molfun.ui.score_figures import (
     precision_figure,
     residual_figure,
     roc_figure,
+    wrong_figure,
 )
-from molfun.ui.score_panels import _chosen_row, _length_groups, _place
+from molfun.ui.score_panels import _length_groups, _place
 
 
 def test_groups_have_their_intervals_and_those_without_score_are_left_out() -> None:
@@ -49,6 +51,12 @@ def test_errors_by_length_have_no_sign() -> None:
     assert (list(dots.x), list(dots.y), list(dots.customdata)) == ([10, 20], [0.5, 1.0], [2, 3])
 
 
+def test_wrong_residues_are_drawn_by_length_without_rows_that_have_no_label() -> None:
+    residues = pd.DataFrame({"row": [2, 3], "residues": [4, 0], "right": [3, 0], "wrong_share": [0.25, np.nan]})
+    dots = wrong_figure(residues, [10, 20]).data[0]
+    assert (list(dots.x), list(dots.y), list(dots.customdata)) == ([10], [0.25], [2])
+
+
 def test_roc_and_precision_draw_a_line_for_each_class() -> None:
     shares = np.random.default_rng(0).dirichlet([1, 1, 1], 50)
     curves = {f"c{i}": curve for i, curve in threshold_curves(np.arange(50) % 3, shares).items()}
@@ -69,7 +77,7 @@ def test_roc_and_precision_draw_a_line_for_each_class() -> None:
     ],
 )
 def test_chosen_row_is_that_of_the_last_dot(event: Any, row: int | None) -> None:
-    assert _chosen_row(event) == row
+    assert chosen_row(event) == row
 
 
 def test_calibration_has_the_diagonal_and_sizes_by_rows() -> None:
