@@ -11,13 +11,15 @@ from molfun.commands.runs import AsJson, Changes
 
 if TYPE_CHECKING:
     import pandas as pd
-    from rich.console import Console
 
-    from molfun.data.doctor import Report
+    from molfun.data.recipe import Step
     from molfun.data.settings import ColumnSettings
 
 File = Annotated[Path, typer.Argument(metavar="FILE", help="CSV, TSV, Excel, Parquet or FASTA.")]
-SHOWN_PROBLEMS = 20
+Sheet = Annotated[str, typer.Option(help="Sheet of an Excel file; left out, the first one with sequences.")]
+Values = Annotated[
+    Path | None, typer.Option(help="Second file of a FASTA file: a table with ids and values, or FASTA with labels.")
+]
 ENDINGS = (".csv", ".tsv", ".parquet")
 
 
@@ -38,6 +40,19 @@ def check(
     split: Annotated[str, typer.Option(help="How rows would be divided, e.g. random, identity, position.")] = "",
     changes: Changes = None,
     recipe: Annotated[Path | None, typer.Option(help="Clean the table by this recipe (YAML) first.")] = None,
+    wild_type: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Turn mutations into sequences: SEQUENCE or a FASTA file; of several chains COLUMN=SEQUENCE for each, "
+            "or COLUMN:CHAIN=SEQUENCE where one column names the chains."
+        ),
+    ] = None,
+    first: Annotated[int | None, typer.Option(help="Number of the wild type's first residue, found if absent.")] = None,
+    save_recipe: Annotated[
+        Path | None, typer.Option(help="Write every remedy that is offered as a recipe (YAML), to look at and use.")
+    ] = None,
+    sheet: Sheet = "",
+    values: Values = None,
     json: AsJson = False,
 ) -> None:
     """Say what is in a table, what is wrong with it, what would mend it, and how fair its test part is.
@@ -47,23 +62,31 @@ def check(
     from rich.console import Console
 
     from molfun.adapters.catalog import find_model
+    from molfun.commands.data_report import print_report
     from molfun.data.doctor import examine
     from molfun.data.settings import SplitSettings
     from molfun.data.splits import guess_split
     from molfun.runs.plan import parse_changes
     from molfun.runs.terminal import as_json
 
-    frame = _read(file, recipe)
-    card, columns = find_model(model), _columns(frame, sequence or [], target, task)
-    values = guess_split(frame).model_dump() | ({"kind": split} if split else {}) | parse_changes(changes or [])
+    steps = _recipe(recipe) if recipe else []
+    frame = _cleaned(_read(file, sheet, values), steps)
+    built = _mutations(frame, wild_type or [], first)
+    frame, problems = _cleaned(frame, built), _misfits(frame, built)
+    card, columns = find_model(model), _columns(frame, [*steps, *built], sequence or [], target, task)
+    settings = guess_split(frame).model_dump() | ({"kind": split} if split else {}) | parse_changes(changes or [])
+    letters, limit = card.alphabet.letters, card.num_residues_limit
     report = examine(
-        frame, columns, SplitSettings.parse(values), letters=card.alphabet.letters,
-        max_residues=card.num_residues_limit,
-    )  # fmt: skip
+        frame, columns, SplitSettings.parse(settings), letters=letters, max_residues=limit, problems=problems
+    )
+    if save_recipe:
+        _save(save_recipe, [*steps, *built, *_remedies(frame, columns, letters, limit)])
     if json:
         typer.echo(as_json(report.as_dict()))
     else:
-        _print(report, card.title, Console())
+        print_report(report, card.title, Console())
+        if save_recipe:
+            typer.echo(f"recipe written to {save_recipe}: molfun data clean {file} --recipe {save_recipe} -o NEW.csv")
     if not report.is_fine:
         raise typer.Exit(2)
 
@@ -72,78 +95,129 @@ def clean(
     file: File,
     recipe: Annotated[Path, typer.Option(help="Steps to do, as the page Data saves them (YAML).")],
     output: Annotated[Path, typer.Option("--output", "-o", help="New table: .csv, .tsv or .parquet.")],
+    sheet: Sheet = "",
+    values: Values = None,
 ) -> None:
     """Write a table cleaned by a recipe; the file itself stays as it is."""
-    from molfun.data.exports import neutralise
+    from molfun.data.exports import lists_as_text, neutralise
     from molfun.data.recipe import apply_recipe
-    from molfun.data.tables import read_table
     from molfun.errors import DataError
 
     if output.suffix.lower() not in ENDINGS:
         raise DataError(f"{output.name}: expected a name that ends in {', '.join(ENDINGS)}.")
-    if output.exists():
-        raise DataError(f"{output} exists; nothing is written over. Choose another name.")
+    _refuse_existing(output)
     steps = _recipe(recipe)
-    frame, changes = apply_recipe(read_table(file), steps)
+    frame, changes = apply_recipe(_read(file, sheet, values), steps)
     if output.suffix.lower() == ".parquet":
         frame.to_parquet(output, index=False)
     else:
-        neutralise(frame).to_csv(output, index=False, sep="\t" if output.suffix.lower() == ".tsv" else ",")
+        text = neutralise(lists_as_text(frame))
+        text.to_csv(output, index=False, sep="\t" if output.suffix.lower() == ".tsv" else ",")
     for step, changed in zip(steps, changes, strict=True):
         typer.echo(f"{step.title()}: {_rows(len({change.row for change in changed}))}")
     typer.echo(f"{_rows(len(frame))} written to {output}")
 
 
-def _read(file: Path, recipe: Path | None) -> pd.DataFrame:
-    from molfun.data.recipe import apply_recipe
+def _read(file: Path, sheet: str, values: Path | None) -> pd.DataFrame:
     from molfun.data.tables import read_table
 
-    frame = read_table(file)
-    return apply_recipe(frame, _recipe(recipe))[0] if recipe else frame
+    return read_table(file, sheet=sheet, values=values)
 
 
-def _recipe(path: Path) -> Any:
+def _cleaned(frame: pd.DataFrame, steps: list[Step]) -> pd.DataFrame:
+    from molfun.data.recipe import apply_recipe
+
+    return apply_recipe(frame, steps)[0] if steps else frame
+
+
+def _recipe(path: Path) -> list[Step]:
     from molfun.data.recipe import parse_recipe
     from molfun.yaml_files import load_mapping
 
     return parse_recipe(load_mapping(path, what="recipe").get("steps"))
 
 
-def _columns(frame: pd.DataFrame, sequence: list[str], target: str, task: str) -> ColumnSettings:
-    from molfun.data.settings import ColumnSettings
-    from molfun.data.tables import guess_columns
+def _mutations(frame: pd.DataFrame, wild_types: list[str], first: int | None) -> list[Step]:
+    """Return the steps that build sequences of wild types: SEQUENCE, COLUMN=SEQUENCE or COLUMN:CHAIN=SEQUENCE."""
+    from molfun.data.mutations import mutation_columns
+    from molfun.data.sequence_steps import plan_mutations
+    from molfun.errors import DataError
 
-    values: dict[str, Any] = guess_columns(frame).model_dump()
+    known = mutation_columns(frame)
+    steps: list[Step] = []
+    for given in wild_types:
+        named, _, text = given.rpartition("=")
+        column, _, chain = (named, "", "") if named in frame.columns else named.partition(":")
+        column = column or next(iter(known), "")
+        if not column:
+            raise DataError("No column holds mutations such as A24G; name it: --wild-type COLUMN=SEQUENCE.")
+        is_only = len(wild_types) == 1 and "sequence" not in frame.columns
+        into = "sequence" if is_only else "_".join(filter(None, (column, chain, "sequence")))
+        steps.append(plan_mutations(frame, column, _wild_type(text), first, chain=chain, into=into))
+    return steps
+
+
+def _wild_type(text: str) -> str:
+    from molfun.data.scan import clean_wild_type
+    from molfun.data.tables import read_table
+
+    path = Path(text).expanduser()
+    is_file = len(text) < 1_000 and path.is_file()
+    return clean_wild_type(str(read_table(path)["sequence"].iloc[0]) if is_file else text)
+
+
+def _misfits(frame: pd.DataFrame, steps: list[Step]) -> list[Any]:
+    """Return the rows whose mutations do not fit to their wild type."""
+    from molfun.data.mutations import read_sequences
+
+    found = []
+    for step in steps:
+        if step.kind == "mutations":
+            found += read_sequences(frame, step.column, step.wild_type, step.first_number, chain=step.chain)[1]
+    return found
+
+
+def _remedies(frame: pd.DataFrame, columns: ColumnSettings, letters: str, limit: int) -> list[Step]:
+    """Return remedies one after the other, the first that is offered each time, until nothing is left to mend."""
+    from molfun.data.recipe import MAKES_COLUMNS, NUM_STEPS, choose_columns
+    from molfun.data.remedies import candidates
+
+    steps: list[Step] = []
+    while len(steps) < NUM_STEPS - 5:
+        offered = candidates(frame, columns, letters=letters, max_residues=limit)
+        step = next((step for step, _ in offered if step not in steps), None)
+        if step is None:
+            return steps
+        frame = _cleaned(frame, [step])
+        steps.append(step)
+        columns = choose_columns(frame, steps) if step.kind in MAKES_COLUMNS else columns
+    return steps
+
+
+def _save(path: Path, steps: list[Step]) -> None:
+    import yaml
+
+    from molfun.data.recipe import dump_recipe
+
+    _refuse_existing(path)
+    path.write_text(yaml.safe_dump({"steps": dump_recipe(steps)}, sort_keys=False, allow_unicode=True), "utf-8")
+
+
+def _refuse_existing(path: Path) -> None:
+    from molfun.errors import DataError
+
+    if path.exists():
+        raise DataError(f"{path} exists; nothing is written over. Choose another name.")
+
+
+def _columns(frame: pd.DataFrame, steps: list[Step], sequence: list[str], target: str, task: str) -> ColumnSettings:
+    from molfun.data.recipe import choose_columns
+    from molfun.data.settings import ColumnSettings
+
+    values: dict[str, Any] = choose_columns(frame, steps).model_dump()
     given = {"sequence": sequence, "target": target, "task": task}
     return ColumnSettings.parse(values | {name: value for name, value in given.items() if value})
 
 
 def _rows(count: int) -> str:
     return f"{count:,} row{'' if count == 1 else 's'}"
-
-
-def _print(report: Report, title: str, console: Console) -> None:
-    from rich.table import Table
-
-    columns = report.columns
-    chosen = ", ".join(columns.sequence) or "none found"
-    typer.echo(f"{report.rows:,} rows; sequences: {chosen}; target: {columns.target or 'none found'} ({columns.task})")
-    if report.lengths:
-        lengths = report.lengths
-        typer.echo(f"{lengths['shortest']:,} to {lengths['longest']:,} residues; {title} takes {lengths['limit']:,}")
-    for problem in report.problems[:SHOWN_PROBLEMS]:
-        console.print(f"[{'red' if problem.severity == 'error' else 'yellow'}]{problem.severity}[/]", end=" ")
-        console.print(problem.message, markup=False, highlight=False)
-    if len(report.problems) > SHOWN_PROBLEMS:
-        typer.echo(f"... and {len(report.problems) - SHOWN_PROBLEMS} more; --json lists them all")
-    for step, count in report.fixes:
-        typer.echo(f"remedy: {step.title()} ({_rows(count)})")
-    if report.split_error:
-        typer.echo(f"split: {report.split_error}")
-    if report.leaks:
-        typer.echo(f"split: {', '.join(f'{count:,} {part}' for part, count in report.parts.items())}")
-        table = Table("identity to the nearest training row", "test rows")
-        for name, count in report.leaks.bands().items():
-            table.add_row(name, f"{count:,}")
-        console.print(table)
-        typer.echo(report.leaks.sentence())

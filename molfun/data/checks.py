@@ -237,6 +237,13 @@ def _mixed_case(chain: pd.Series) -> str:
 
 def _check_duplicates(frame: pd.DataFrame, columns: ColumnSettings, chains: dict[str, pd.Series]) -> list[Problem]:
     """Warn of repeated inputs: a random split puts copies into training and test alike."""
+    # Rows without a sequence are alike in nothing.
+    filled = np.logical_and.reduce([(chain != "").to_numpy() for chain in chains.values()])
+    if not filled.all():
+        rows = file_rows(frame)[filled].tolist()
+        frame = frame[filled].copy()
+        frame.attrs["file_rows"] = rows
+        chains = {name: chain[filled] for name, chain in chains.items()}
     keys = pd.Series(list(zip(*(chain.str.upper() for chain in chains.values()), strict=True)), index=frame.index)
     if not keys.duplicated().any():
         return []

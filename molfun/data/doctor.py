@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from molfun.data.checks import check_table
-from molfun.data.labels import class_name, is_missing, number
+from molfun.data.footers import without_footer
+from molfun.data.labels import UNKNOWN, class_name, is_missing, number, residue_labels
 from molfun.data.leaks import LeakReport, find_leaks
 from molfun.data.problems import Problem
 from molfun.data.recipe import Step
@@ -19,6 +22,8 @@ from molfun.data.split_groups import sequences_of
 from molfun.data.splits import PARTS, assign_splits
 from molfun.errors import DataError
 
+MAX_BINS = 12
+
 
 @dataclass(frozen=True)
 class Report:
@@ -27,13 +32,17 @@ class Report:
     Attributes:
         rows: Their number.
         columns: Which are used.
-        lengths: Of the longest chain of each row: `shortest`, `median`, `longest`, and `costs` (`length_costs`).
-        target: Of a number: `lowest`, `median`, `highest`; of classes: rows of each; empty per residue.
+        lengths: Of the longest chain of each row: `shortest`, `median`, `longest`, `limit` (of the model), `histogram`
+            (`from`, `to` and `rows` of each of up to 12 bins), and `costs` (`length_costs`).
+        target: Of a number: `lowest`, `median`, `highest`; of classes: `classes` with the rows of each, per residue
+            with the residues of each, and `without_label`, the residues that have none.
         problems: As `check_table` finds them.
         fixes: Steps that would change something, each with how many rows.
         parts: Rows of each part, empty where the split is impossible.
         split_error: Why it is.
         leaks: How alike test rows are to training rows, None where that is not known.
+        sheet: Of an Excel file, which was read.
+        sheets: All of its filled sheets.
     """
 
     rows: int
@@ -45,6 +54,8 @@ class Report:
     parts: dict[str, int]
     split_error: str
     leaks: LeakReport | None
+    sheet: str = ""
+    sheets: list[str] = field(default_factory=list)
 
     @property
     def is_fine(self) -> bool:
@@ -60,13 +71,14 @@ class Report:
             "fixes": [{"title": step.title(), "rows": count, "step": step.model_dump(mode="json")}
                       for step, count in self.fixes],
             "parts": self.parts, "split_error": self.split_error,
-            "leaks": self.leaks.as_dict() if self.leaks else None,
+            "leaks": self.leaks.as_dict() if self.leaks else None, "sheet": self.sheet, "sheets": self.sheets,
         }  # fmt: skip
 
 
 def examine(
-    frame: pd.DataFrame, columns: ColumnSettings, split: SplitSettings, *, letters: str, max_residues: int
-) -> Report:
+    frame: pd.DataFrame, columns: ColumnSettings, split: SplitSettings, *, letters: str, max_residues: int,
+    problems: Sequence[Problem] = (),
+) -> Report:  # fmt: skip
     """Examine a table.
 
     Args:
@@ -75,17 +87,20 @@ def examine(
         split: How rows would be divided.
         letters: Residues that the model knows.
         max_residues: Longest sequence that it takes.
+        problems: What was found on the way here, such as mutations that do not fit to the wild type; said first.
     """
-    problems = check_table(frame, columns, letters=letters, max_residues=max_residues)
+    found = check_table(frame, columns, letters=letters, max_residues=max_residues)
     named = [*columns.sequence, columns.target]
     is_usable = bool(columns.sequence) and all(name in frame.columns for name in named)
     fixes = candidates(frame, columns, letters=letters, max_residues=max_residues) if is_usable else []
-    parts, leaks, error = _divided(frame, columns, split) if is_usable else ({}, None, "")
+    known = without_footer(frame, columns.sequence, columns.target) if is_usable else frame
+    parts, leaks, error = _divided(known, columns, split) if is_usable else ({}, None, "")
     return Report(
-        rows=len(frame), columns=columns, problems=problems, parts=parts, leaks=leaks, split_error=error,
+        rows=len(frame), columns=columns, problems=[*problems, *found], parts=parts, leaks=leaks, split_error=error,
         fixes=fixes,
-        lengths=_lengths(frame, columns, max_residues) if is_usable else {},
-        target=_target(frame, columns) if is_usable else {},
+        lengths=_lengths(known, columns, max_residues) if is_usable else {},
+        target=_target(known, columns) if is_usable else {},
+        sheet=str(frame.attrs.get("sheet", "")), sheets=list(frame.attrs.get("sheets", [])),
     )  # fmt: skip
 
 
@@ -102,10 +117,27 @@ def _divided(
 
 def _lengths(frame: pd.DataFrame, columns: ColumnSettings, max_residues: int) -> dict[str, Any]:
     lengths = np.array([[len(text) for text in chain] for chain in sequences_of(frame, columns)]).max(axis=0)
+    lengths = lengths[lengths > 0]
+    if not len(lengths):
+        return {}
     return {
         "shortest": int(lengths.min()), "median": float(np.median(lengths)), "longest": int(lengths.max()),
-        "limit": max_residues, "costs": length_costs(lengths, max_residues),
+        "limit": max_residues, "histogram": length_histogram(lengths), "costs": length_costs(lengths, max_residues),
     }  # fmt: skip
+
+
+def length_histogram(lengths: np.ndarray) -> list[dict[str, int]]:
+    """Return how many rows lie in each of up to 12 bins of equal width, `from` and `to` included.
+
+    >>> length_histogram(np.array([10, 10, 12]))
+    [{'from': 10, 'to': 10, 'rows': 2}, {'from': 11, 'to': 11, 'rows': 0}, {'from': 12, 'to': 12, 'rows': 1}]
+    """
+    low, high = int(lengths.min()), int(lengths.max())
+    width = -(-(high - low + 1) // MAX_BINS)
+    starts = range(low, high + 1, width)
+    counts = np.bincount((lengths - low) // width, minlength=len(starts))
+    return [{"from": start, "to": min(start + width - 1, high), "rows": int(count)}
+            for start, count in zip(starts, counts, strict=True)]  # fmt: skip
 
 
 def length_costs(lengths: np.ndarray, limit: int) -> dict[str, float]:
@@ -130,7 +162,9 @@ def _target(frame: pd.DataFrame, columns: ColumnSettings) -> dict[str, Any]:
         counts = pd.Series([class_name(cell) for cell in cells if not is_missing(cell)]).value_counts()
         return {"classes": {str(name): int(count) for name, count in counts.items()}}
     if columns.task == "per_residue":
-        return {}
+        labels = Counter(label for cell in cells for label in residue_labels(cell) or [])
+        without = labels.pop(UNKNOWN, 0)
+        return {"classes": dict(labels.most_common()), "without_label": without}
     values = np.array([value for cell in cells if (value := number(cell)) is not None], dtype=float)
     values = values[np.isfinite(values)]
     if not len(values):

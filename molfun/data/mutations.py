@@ -95,6 +95,8 @@ def _parse_word(word: str) -> Mutation:
         word, chain = f"{behind[1]}{behind[3]}{behind[4]}", behind[2]
         return replace(_parse_word(word), chain=chain)
     match = MUTATION.fullmatch(word)
+    if match is not None and match[3].lower() in ("del", "dup", "ins", "ext"):
+        raise DataError(f"{_shown(word)} is no substitution; give the whole sequence instead")
     if match is None or (len(match[1]) != len(match[3]) and match[3] not in "*="):
         if OF_OTHER_KINDS.search(word):
             advice = "is no substitution; give the whole sequence instead"
@@ -133,6 +135,12 @@ def looks_like_mutations(column: pd.Series) -> bool:
     sample = [cell for cell in cells.iloc[:: max(1, len(cells) // SAMPLE_ROWS)] if isinstance(cell, str)]
     found = [mutations for cell in sample if (mutations := _parsed(cell)) is not None]
     return len(found) >= 0.7 * max(1, len(sample)) and any(found)
+
+
+def mutation_columns(frame: pd.DataFrame) -> dict[str, list[str]]:
+    """Return the columns that hold mutations, each with the chains that its mutations name (none where they do not)."""
+    names = [str(name) for name in frame.columns if looks_like_mutations(frame[name])]
+    return {name: sorted({mutation.chain for mutation in mutations_of(frame[name])} - {""}) for name in names}
 
 
 def _parsed(cell: str) -> tuple[Mutation, ...] | None:

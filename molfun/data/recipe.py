@@ -11,8 +11,10 @@ import pandas as pd
 from pydantic import Field, TypeAdapter, ValidationError
 
 from molfun.data.changes import Change
+from molfun.data.guess import guess_columns
 from molfun.data.row_steps import DropStep
 from molfun.data.sequence_steps import ChainsStep, LettersStep, MutationsStep, TranslateStep
+from molfun.data.settings import ColumnSettings
 from molfun.data.value_steps import MaskStep, MeanStep, MergeStep, NumbersStep
 from molfun.errors import DataError, printable
 
@@ -48,6 +50,17 @@ def parse_recipe(values: Any) -> list[Step]:
 def dump_recipe(steps: Sequence[Step]) -> list[dict[str, Any]]:
     """Return a recipe as plain values."""
     return [step.model_dump(mode="json") for step in steps]
+
+
+def choose_columns(frame: pd.DataFrame, steps: Sequence[Step]) -> ColumnSettings:
+    """Return a guess of the columns of a cleaned table; chains that the steps made are all of them its sequences."""
+    made = [step.into for step in steps if isinstance(step, MutationsStep)]
+    for step in steps:
+        if isinstance(step, ChainsStep):
+            made = [*made, *step.names()]
+    guessed = guess_columns(frame)
+    known = [name for name in made if name in frame.columns]
+    return guessed.model_copy(update={"sequence": known}) if len(known) > 1 else guessed
 
 
 def apply_recipe(frame: pd.DataFrame, steps: Sequence[Step]) -> tuple[pd.DataFrame, list[list[Change]]]:

@@ -11,7 +11,7 @@ import pandas as pd
 
 from molfun.data import spellings
 from molfun.data.changes import Change, Cleaned, added, find, kept, mapped, plain_text, shown
-from molfun.data.mutations import read_sequences
+from molfun.data.mutations import guess_first_number, mutations_of, read_sequences
 from molfun.data.row_numbers import file_rows
 from molfun.errors import DataError
 from molfun.settings import Settings
@@ -52,6 +52,41 @@ class MutationsStep(Settings):
             raise DataError("Sequences from mutations need the wild type's sequence; paste it.")
         sequences, _ = read_sequences(frame, self.column, wild_type, self.first_number, chain=self.chain)
         return added(frame, self.into, [text or None for text in sequences], frame[self.column])
+
+
+def plan_mutations(
+    frame: pd.DataFrame,
+    column: str,
+    wild_type: str,
+    first_number: int | None,
+    *,
+    chain: str = "",
+    into: str = "sequence",
+) -> MutationsStep:
+    """Return the step that builds sequences, with the number of the first residue found where it is not given.
+
+    Args:
+        frame: Table of `read_table`.
+        column: Of mutations.
+        wild_type: Its sequence, upper case.
+        first_number: Of its first residue, None to find it.
+        chain: Whose mutations count, "" where they name at most one.
+        into: Name of the column that is made.
+
+    Raises:
+        DataError: The column is absent, names several chains of which none is chosen, or no mutation fits.
+    """
+    mutations = mutations_of(find(frame, column))
+    chains = sorted({mutation.chain for mutation in mutations} - {""})
+    if len(chains) > 1 and chain not in chains:
+        raise DataError(
+            f"The mutations in {column!r} name the chains {', '.join(chains)}; say which of them the wild type is."
+        )
+    own = [mutation for mutation in mutations if not chain or mutation.chain == chain]
+    first = guess_first_number(wild_type, own) if first_number is None else first_number
+    if first is None:
+        raise DataError(f"No mutation in {column!r} fits to this wild type; is it the right sequence?")
+    return MutationsStep(column=column, wild_type=wild_type, first_number=first, into=into, chain=chain)
 
 
 class LettersStep(Settings):
@@ -107,6 +142,10 @@ class ChainsStep(Settings):
         """Say what it does."""
         return f"Part the chains in '{self.column}' at '{self.sign}'"
 
+    def names(self) -> list[str]:
+        """Return the columns that it makes."""
+        return [f"{self.column}_{i}" for i in range(1, self.num_chains + 1)]
+
     def apply(self, frame: pd.DataFrame) -> Cleaned:
         """Return the table with one column a chain; a row of fewer chains has nothing in the last ones."""
         if not self.sign.strip():
@@ -118,7 +157,7 @@ class ChainsStep(Settings):
                 f"row {file_rows(frame)[too_many]} has {len(cells[too_many])} chains; expected {self.num_chains}"
             )
         even = [parts + [""] * (self.num_chains - len(parts)) for parts in cells]
-        made = {f"{self.column}_{i + 1}": [parts[i] or None for parts in even] for i in range(self.num_chains)}
+        made = {name: [parts[i] or None for parts in even] for i, name in enumerate(self.names())}
         cleaned = frame.assign(**{name: pd.Series(chain, frame.index, dtype=object) for name, chain in made.items()})
         names = ", ".join(made)
         changes = [Change(int(row), self.column, shown(cell), f"{len(parts)} chains in {names}")

@@ -19,7 +19,7 @@ from molfun.data.checks import Problem, check_table
 from molfun.data.examples import EXAMPLES, about_example, load_example
 from molfun.data.leaks import LeakReport, find_leaks
 from molfun.data.limits import shown_name
-from molfun.data.recipe import MAKES_COLUMNS, Step, apply_recipe, dump_recipe, parse_recipe
+from molfun.data.recipe import MAKES_COLUMNS, Step, apply_recipe, choose_columns, dump_recipe, parse_recipe
 from molfun.data.remedies import candidates
 from molfun.data.settings import ColumnSettings, SplitSettings
 from molfun.data.split_groups import sequences_of
@@ -122,7 +122,7 @@ def cleaned_source(source: Source, steps: Sequence[Step]) -> tuple[Source, list[
     recipe = dump_recipe(steps)
     frame, changes = _clean(source.version, recipe, source.frame)
     built = [step for step in recipe if step["kind"] in MAKES_COLUMNS]
-    columns = guess_columns(frame) if built else source.columns
+    columns = choose_columns(frame, steps) if built else source.columns
     cleaned = replace(
         source, key=f"{source.key}-{_digest(built)}" if built else source.key, frame=frame, columns=columns,
         about={**source.about, "recipe": recipe}, version=f"{source.version}-{_digest(recipe)}",
