@@ -90,13 +90,13 @@ def overview_figure(strongest: pd.DataFrame, by: str, *, what: str, reach: float
                 "line": {"width": 1, "color": theme.GREY},
                 "colorbar": {"title": {"text": f"{name} in {escape(printable(what, MAX_WORDS))}", "side": "right"},
                              "thickness": 12, "outlinewidth": 0}},
+        unselected={"marker": {"opacity": 1}},
         hovertemplate="%{text}<br>%{customdata[2]:.7~g}, change %{customdata[3]:+.7~g}<br>"
         "epistasis %{customdata[4]:+.7~g}<extra></extra>",
     )  # fmt: skip
     names = [str(number) for number in numbers]
-    figure.update_xaxes(type="category", showgrid=False, categoryorder="array", categoryarray=names[1:])
-    figure.update_yaxes(
-        type="category", showgrid=False, categoryorder="array", categoryarray=names[:-1], autorange="reversed"
-    )
+    ends = {"type": "category", "showgrid": False, "categoryorder": "array"}
+    figure.update_xaxes(**ends, categoryarray=names[1:], range=[-0.5, len(names) - 1.5])
+    figure.update_yaxes(**ends, categoryarray=names[:-1], range=[len(names) - 1.5, -0.5])
     figure.update_layout(hovermode="closest", showlegend=False)
     return figure

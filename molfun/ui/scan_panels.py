@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from functools import partial
 from typing import Any, NamedTuple
 
 import pandas as pd
@@ -177,9 +178,9 @@ def _draw_pairs(scan: Scan) -> None:
     beyond = reach_of(scan.pairs["epistasis"])
     if len(known) > 1:
         _draw_overview(scan, beyond, known)
-    asked = shell.query("pair")
-    if "scan.pair" not in st.session_state and asked in known:
-        st.session_state["scan.pair"] = asked
+    if st.session_state.get("scan.pair") not in known:
+        asked = shell.query("pair")
+        st.session_state["scan.pair"] = asked if asked in known else next(iter(known))
     left, right = st.columns(2)
     with left:
         pair = st.selectbox(
@@ -209,19 +210,32 @@ def _draw_overview(scan: Scan, beyond: float, known: Mapping[str, tuple[int, int
     strongest = strongest_pairs(scan.pairs, by)
     figure = overview_figure(strongest, by, what=scan.what, reach=beyond if by == "epistasis" else scan.reach)
     st.plotly_chart(
-        figure, key="scan.pairs", config=_config(f"{scan.name}-pairs"), on_select=_open_chosen,
+        figure, key="scan.pairs", config=_config(f"{scan.name}-pairs"), on_select=partial(_open_chosen, set(known)),
         selection_mode="points", alt=f"{TITLES[by]} of {len(known)} pairs of positions",
     )  # fmt: skip
     st.caption("A click on a field opens its 20 × 20 substitutions.")
 
 
-def _open_chosen() -> None:
+def _open_chosen(known: Collection[str]) -> None:
     """Open the pair of the field that was clicked."""
-    told = st.session_state.get("scan.pairs") or {}
-    points = told.get("selection", {}).get("points", [])
-    if points and len(points[-1].get("customdata") or []) >= 2:
-        first, second = (int(number) for number in points[-1]["customdata"][:2])
-        st.session_state["scan.pair"] = f"{first}-{second}"
+    pair = chosen_pair(st.session_state.get("scan.pairs"))
+    if pair in known:
+        st.session_state["scan.pair"] = pair
+
+
+def chosen_pair(told: Any) -> str | None:
+    """Return the pair of the last field that was chosen, e.g. "24-39", None where there is none.
+
+    Args:
+        told: What a chart with a choice of points reports; both positions come first in a field's own data, which the
+            browser sends as a list or by number.
+    """
+    try:
+        data = told["selection"]["points"][-1]["customdata"]
+        first, second = list(data.values() if isinstance(data, Mapping) else data)[:2]
+        return f"{int(first)}-{int(second)}"
+    except (AttributeError, IndexError, KeyError, TypeError, ValueError):
+        return None
 
 
 def _draw_ranking(scan: Scan, dataset: Dataset) -> None:
