@@ -7,7 +7,8 @@ import streamlit as st
 from molfun.adapters.catalog import MODELS
 from molfun.data.dataset import Dataset, list_datasets, load_dataset, save_dataset
 from molfun.data.settings import ColumnSettings, SplitSettings
-from molfun.ui import cleaning_panels, outcomes, shell, split_panels
+from molfun.data.tables import FORMATS
+from molfun.ui import cleaning_panels, mutation_panels, outcomes, shell, split_panels
 from molfun.ui import data_panels as panels
 from molfun.ui.sources import (
     Source,
@@ -15,6 +16,7 @@ from molfun.ui.sources import (
     example_source,
     paste_source,
     problems_of,
+    steps_of,
     upload_source,
 )
 
@@ -55,7 +57,7 @@ def uploaded() -> Source | None:
     """Draw the upload of a table, and of a second file where the first is FASTA."""
     file = st.file_uploader(
         "Table of sequences",
-        type=["csv", "tsv", "txt", "xlsx", "parquet", "fasta", "fa", "faa"],
+        type=[suffix.removeprefix(".") for suffix in FORMATS],
         key="data.file",
         max_upload_size=UPLOAD_MB,
         help="CSV, TSV, Excel and Parquet: one row a sequence, with a header. FASTA: a value in the header "
@@ -65,16 +67,18 @@ def uploaded() -> Source | None:
     if file is None:
         return None
     values = None
-    if file.name.lower().endswith((".fasta", ".fa", ".faa")):
+    if file.name.lower().endswith((".fasta", ".fa", ".faa", ".fas")):
         second = st.file_uploader(
             "Values for the FASTA file (optional)",
-            type=["csv", "tsv", "xlsx"],
+            type=["csv", "tsv", "xlsx", "fasta", "fa", "faa"],
             key="data.values",
             max_upload_size=UPLOAD_MB,
-            help="A table with the column id (first word of each FASTA header) and a column of values.",
+            help="A table with the column id (first word of each FASTA header) and a column of values; or FASTA with "
+            "the same names, whose letters are labels of residues.",
         )
         values = None if second is None else (second.name, second.getvalue())
-    return upload_source(file.name, file.getvalue(), values)
+    source = upload_source(file.name, file.getvalue(), values)
+    return panels.draw_sheets(source, lambda sheet: upload_source(file.name, file.getvalue(), sheet=sheet))
 
 
 def pasted() -> Source | None:
@@ -196,11 +200,12 @@ if source is None:
 
 st.header(source.name, anchor=False)
 panels.draw_about(source.about)
-base, steps = source, cleaning_panels.steps_of(source)
+base, steps = source, steps_of(source)
 with shell.sentences():
     source, changes = cleaned_source(base, steps)
 panels.draw_preview(source.frame)
-cleaning_panels.draw_mutations(base)
+mutation_panels.draw_mutations(base)
+cleaning_panels.draw_recipe_file(base)
 cleaning_panels.draw_recipe(base, steps, changes)
 
 st.subheader("Columns", anchor=False)

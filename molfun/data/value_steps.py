@@ -160,9 +160,11 @@ class MaskStep(Settings):
         """Return the table with masked labels, as lists; a row whose mask has another length stays as it is."""
         masks, cells = find(frame, self.mask), find(frame, self.column)
         after = [_masked(cell, mask) for cell, mask in zip(cells, masks, strict=True)]
-        rows = zip(file_rows(frame), cells, masks, after, strict=True)
-        changes = [Change(int(row), self.column, shown(cell), f"{new.count(UNKNOWN)} of {len(new)} without label")
-                   for row, cell, _, new in rows if isinstance(new, list)]  # fmt: skip
+        changes = [
+            Change(int(row), self.column, shown(cell), f"{new.count(UNKNOWN)} of {len(new)} without label")
+            for row, cell, new in zip(file_rows(frame), cells, after, strict=True)
+            if isinstance(new, list) and new != residue_labels(cell)
+        ]
         cleaned = frame.assign(**{self.column: pd.Series(after, frame.index, dtype=object)})
         return kept(cleaned, frame), changes
 

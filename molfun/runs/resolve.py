@@ -94,7 +94,8 @@ def read_source(source: DataSource, card: ModelCard) -> SourceTable:
         about = {**about_example(example, frame), "seed": split.seed}
         return SourceTable(frame, example.columns, split, example.title, about)
     path = Path(source.table).expanduser()
-    frame = read_table(path, values=Path(source.values).expanduser() if source.values else None)
+    values = Path(source.values).expanduser() if source.values else None
+    frame = read_table(path, values=values, sheet=source.sheet)
     columns = complete_columns(frame, source.columns)
     problems = check_table(frame, columns, letters=card.alphabet.letters, max_residues=card.num_residues_limit)
     refuse(problems, f"The table {path.name} cannot be used with {card.title}")

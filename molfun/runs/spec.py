@@ -30,8 +30,11 @@ class DataSource(Settings):
     values: str = setting(
         "",
         label="Values",
-        help="Path of a second table with the values of a FASTA file's records, joined by their id.",
+        help="Path of a second table with the values of a FASTA file's records, joined by id, or FASTA of labels.",
         group="Data",
+    )
+    sheet: str = setting(
+        "", label="Sheet", help="Of an Excel file; empty takes the first one with sequences.", group="Data"
     )
     columns: ColumnSettings | None = None
     split: SplitSettings | None = None

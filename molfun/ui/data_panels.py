@@ -60,6 +60,24 @@ def draw_preview(frame: pd.DataFrame) -> None:
     st.caption(f"{text.plural(len(frame), 'row')}, {text.plural(len(frame.columns), 'column')}{shown}")
 
 
+def draw_sheets(source: Source, read: Callable[[str], Source]) -> Source:
+    """Draw which sheet of an Excel file is read, where several are filled; return the table of the chosen one.
+
+    Args:
+        source: The table of the sheet that was taken by itself.
+        read: Returns that of another one, by its name.
+    """
+    names = [str(name) for name in source.frame.attrs.get("sheets", [])]
+    if len(names) < 2:
+        return source
+    taken = str(source.frame.attrs.get("sheet", names[0]))
+    chosen = st.selectbox(
+        "Sheet", names, index=names.index(taken), key=f"{source.key}.sheet", persist_state="session",
+        help="Proposed: the first sheet with sequences.",
+    )  # fmt: skip
+    return source if chosen == taken else read(chosen)
+
+
 def draw_columns(source: Source) -> ColumnSettings:
     """Draw which columns are used and for what; the guess is the start."""
     names, guessed = [str(name) for name in source.frame.columns], source.columns
@@ -146,14 +164,14 @@ def draw_pictures(source: Source, columns: ColumnSettings, split: SplitSettings,
         st.plotly_chart(distributions.length_figure(lengths, limit=limit), key=f"{source.key}.lengths", config=QUIET)
     with right:
         if columns.task == "per_residue":
-            st.dataframe(distributions.split_table(rows, by_class=False), width="content")
+            figure = distributions.class_figure(distributions.residue_rows(rows), what="Residues")
+            st.plotly_chart(figure, key=f"{source.key}.residues", config=QUIET)
         elif columns.task == "regression":
             st.plotly_chart(distributions.target_figure(rows), key=f"{source.key}.targets", config=QUIET)
         else:
             st.plotly_chart(distributions.class_figure(rows), key=f"{source.key}.classes", config=QUIET)
-    if columns.task != "per_residue":
-        with st.expander("Rows of each part"):
-            st.dataframe(distributions.split_table(rows, by_class=columns.task == "classification"), width="content")
+    with st.expander("Rows of each part"):
+        st.dataframe(distributions.split_table(rows, by_class=columns.task == "classification"), width="content")
     return True
 
 

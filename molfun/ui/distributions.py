@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
+from molfun.data.labels import UNKNOWN, residue_labels
 from molfun.ui import text, theme
 from molfun.ui.charts import empty_figure
 
@@ -47,14 +48,15 @@ def target_figure(rows: pd.DataFrame) -> go.Figure:
     return figure
 
 
-def class_figure(rows: pd.DataFrame) -> go.Figure:
-    """Draw how many rows each class has in each part.
+def class_figure(rows: pd.DataFrame, *, what: str = "Rows") -> go.Figure:
+    """Draw how many rows, or residues, each class has in each part.
 
     Args:
         rows: `target` (class name) and `split`; beyond 30 classes the largest are shown.
+        what: That is counted.
     """
     names = rows["target"].astype(str).value_counts().index[:MAX_CLASSES]
-    figure = empty_figure("Rows of each class", "Rows", "", height=max(200, 34 * len(names) + 110))
+    figure = empty_figure(f"{what} of each class", what, "", height=max(200, 34 * len(names) + 110))
     for part, color in theme.PARTS.items():
         counts = rows.loc[rows["split"] == part, "target"].astype(str).value_counts().reindex(names, fill_value=0)
         if counts.sum():
@@ -65,6 +67,20 @@ def class_figure(rows: pd.DataFrame) -> go.Figure:
     figure.update_xaxes(showgrid=True)
     figure.update_yaxes(autorange="reversed", showgrid=False, type="category")
     return figure
+
+
+def residue_rows(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return `target` (class) and `split` of every residue that has a label.
+
+    Args:
+        rows: `target` (labels of a row's residues, in any form that is read) and `split`.
+    """
+    labels = [residue_labels(cell) or [] for cell in rows["target"]]
+    flat = pd.DataFrame({
+        "target": [label for row in labels for label in row],
+        "split": np.repeat(rows["split"].to_numpy(), [len(row) for row in labels]),
+    })  # fmt: skip
+    return flat[flat["target"] != UNKNOWN].reset_index(drop=True)
 
 
 def band_figure(bands: Mapping[str, int]) -> go.Figure:

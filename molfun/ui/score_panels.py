@@ -183,11 +183,13 @@ def _draw_errors(predictions: pd.DataFrame, dataset: Dataset) -> None:
     chosen = st.dataframe(
         pd.DataFrame({
             "Row": shown["row"], **{name: shown[name] for name in ("True", "Predicted", "Wrong") if name in shown},
-            "Nearest training row": shown["nearest"], "Identity": (100 * shown["identity"]).round(1),
+            "Nearest training row": shown["nearest"],
+            "Identity": (100 * shown["identity"].where(shown["nearest"].notna())).round(1),
             "Sequence": [rows.loc[row, "chain_1"] if row in rows.index else "" for row in shown["row"]],
         }), hide_index=True, height=280, alt="Rows that are furthest off", key="scores.errors", on_select="rerun",
         selection_mode="single-row",
     )  # fmt: skip
+    st.caption("Choose a row to look at it. No nearest row: less than 40 % identity to any training row.")
     for place in chosen["selection"]["rows"][:1]:
         draw_row(int(shown["row"].iloc[place]), dataset, predictions)
 

@@ -67,16 +67,22 @@ def example_source(name: str) -> Source:
     return Source(f"example-{name}", example.title, frame, example.columns, example.split, about)
 
 
-def upload_source(name: str, content: bytes, values: tuple[str, bytes] | None = None) -> Source:
-    """Return an uploaded file; `values` is a second file (name, content) that belongs to a FASTA file.
+def upload_source(name: str, content: bytes, values: tuple[str, bytes] | None = None, *, sheet: str = "") -> Source:
+    """Return an uploaded file.
+
+    Args:
+        name: As the browser sent it.
+        content: Of the file.
+        values: A second file (name, content) that belongs to a FASTA file.
+        sheet: Of an Excel file; "" takes the first one with sequences.
 
     Raises:
         DataError: The file cannot be read; the sentence names it.
     """
     name, values = shown_name(name), values and (shown_name(values[0]), values[1])
-    frame = _read_bytes(name, content, values)
-    digest = hashlib.sha256(content + (values[1] if values else b"")).hexdigest()[:12]
-    about = {"source": f"file {name}"}
+    frame = _read_bytes(name, content, values, sheet)
+    digest = hashlib.sha256(content + (values[1] if values else b"") + sheet.encode()).hexdigest()[:12]
+    about = {"source": f"file {name}, sheet {sheet}" if sheet else f"file {name}"}
     return Source(f"upload-{digest}", Path(name).stem, frame, guess_columns(frame), guess_split(frame), about)
 
 
@@ -86,7 +92,7 @@ def read_upload(name: str, content: bytes) -> pd.DataFrame:
     Raises:
         DataError: The file cannot be read; the sentence names it.
     """
-    return _read_bytes(shown_name(name), content, None)
+    return _read_bytes(shown_name(name), content, None, "")
 
 
 def paste_source(text: str) -> Source:
@@ -100,6 +106,31 @@ def paste_source(text: str) -> Source:
     name = f"{PASTED}.fasta" if text.lstrip().startswith(">") else f"{PASTED}.csv"
     source = upload_source(name, text.strip().encode(errors="replace"))
     return Source(source.key, "Pasted table", source.frame, source.columns, source.split, {"source": "pasted text"})
+
+
+def recipe_key(source: Source) -> str:
+    """Return under what the session keeps the recipe of a table."""
+    return f"recipe.{source.key}"
+
+
+def steps_of(source: Source) -> list[Step]:
+    """Return the recipe that this session has for a table."""
+    return parse_recipe(st.session_state.get(recipe_key(source), []))
+
+
+def set_steps(key: str, steps: list[dict[str, Any]]) -> None:
+    """Keep a recipe; for a click."""
+    st.session_state[key] = steps
+
+
+def add_step(key: str, step: dict[str, Any]) -> None:
+    """Add a step to a recipe; for a click."""
+    st.session_state[key] = [*st.session_state.get(key, []), step]
+
+
+def remove_step(key: str, place: int) -> None:
+    """Take a step of a recipe back; for a click."""
+    st.session_state[key] = [step for i, step in enumerate(st.session_state.get(key, [])) if i != place]
 
 
 def problems_of(source: Source, columns: ColumnSettings, model: str) -> list[Problem]:
@@ -169,13 +200,13 @@ def _read_example(name: str) -> pd.DataFrame:
 
 
 @st.cache_data(max_entries=4, show_spinner="Reading the table")
-def _read_bytes(name: str, content: bytes, values: tuple[str, bytes] | None) -> pd.DataFrame:
+def _read_bytes(name: str, content: bytes, values: tuple[str, bytes] | None, sheet: str) -> pd.DataFrame:
     # The names that the browser sends are shown, and never become names of files.
     with tempfile.TemporaryDirectory(prefix="molfun-upload-") as folder:
         path = Path(folder) / "table"
         path.write_bytes(content)
         if values is None:
-            return read_table(path, name=name)
+            return read_table(path, name=name, sheet=sheet)
         second = Path(folder) / "values"
         second.write_bytes(values[1])
         return read_table(path, name=name, values=second, values_name=values[0])

@@ -112,6 +112,7 @@ def test_a_mask_takes_labels_away_and_a_wrong_one_none() -> None:
     assert any("looks like a mask" in p.message for p in check_table(frame, columns, letters=LETTERS, max_residues=510))
     _, cleaned = first_remedy(frame, columns)
     assert cleaned["y"].tolist()[:2] == [["H", "H", "H", "?", "?"], ["C", "C", "C", "H", "H"]]
+    assert "mask" not in {step.kind for step, _ in candidates(cleaned, columns, letters=LETTERS, max_residues=510)}
     steps = candidates(frame.assign(mask=["111"] * 12), columns, letters=LETTERS, max_residues=510)
     assert "mask" not in {step.kind for step, _ in steps}
 
