@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -22,7 +23,24 @@ from molfun.data.rows import ALIGNED
 
 LETTERS = STANDARD_RESIDUES + "X"
 MAX_ROWS = 20_000
+NEIGHBOURS = 5
+RESIDUE_STEPS = 300
 RIDGE_ALPHAS = tuple(np.logspace(-2, 4, 13))
+
+
+@dataclass(frozen=True)
+class ResidueStates:
+    """States of residues that have a label, in a trunk that nobody trained.
+
+    Attributes:
+        train: float32 [n, D], of training rows, drawn ones where there are many.
+        labels: Class indices of these, int64 [n].
+        test: float32 [m, D], of all test rows, end to end.
+    """
+
+    train: np.ndarray
+    labels: np.ndarray
+    test: np.ndarray
 
 
 def compute_baselines(dataset: Dataset, *, embeddings: np.ndarray | None = None) -> dict[str, dict[str, float]]:
@@ -46,26 +64,30 @@ def score_baselines(dataset: Dataset, predictions: Mapping[str, np.ndarray]) -> 
     return {name: score(targets, preds, dataset.task) for name, preds in predictions.items()}
 
 
-def predict_baselines(dataset: Dataset, *, embeddings: np.ndarray | None = None) -> dict[str, np.ndarray]:
+def predict_baselines(
+    dataset: Dataset, *, embeddings: np.ndarray | None = None, states: ResidueStates | None = None
+) -> dict[str, np.ndarray]:
     """Fit simple models on the training rows and predict the test rows.
 
     Args:
         dataset: With training and test rows; of more than 20,000 training rows as many are drawn.
         embeddings: float32 [rows of `dataset.frame`, D], the mean state of each row in an untouched trunk (NaN in rows
             that have none); adds "frozen_embedding".
+        states: The same for labels of residues.
 
     Returns:
         {baseline: numbers or class indices of the test rows; per residue of all labelled residues, end to end}. "mean"
         or "majority" ignores the sequence; "composition" sees residue frequencies and length (per residue: the letter
         alone); "k_mer" sees how often two residues stand side by side; "one_hot" sees the letter at each place, of the
         alignment where the dataset has one, else counted from the first residue, shorter sequences filled up on the
-        right (see `pads_right`). Empty without training or test rows.
+        right (see `pads_right`); "residue_window" sees each residue with five neighbours on both sides. Empty without
+        training or test rows.
     """
     train, test = training_rows(dataset), dataset.part("test")
     if train.empty or test.empty:
         return {}
     if dataset.task == "per_residue":
-        return _residue_baselines(dataset.part("train"), test)
+        return _residue_baselines(dataset.part("train"), test, states)
     targets = train["target"].to_numpy()
     is_number = dataset.task == "regression"
     guess = targets.mean() if is_number else np.bincount(targets.astype(int)).argmax()
@@ -194,8 +216,8 @@ def _one_hot_chain(train: pd.Series, test: pd.Series) -> tuple[np.ndarray, np.nd
     )
 
 
-def _residue_baselines(train: pd.DataFrame, test: pd.DataFrame) -> dict[str, np.ndarray]:
-    """Predict the most frequent class, and the most frequent class of each letter."""
+def _residue_baselines(train: pd.DataFrame, test: pd.DataFrame, states: ResidueStates | None) -> dict[str, np.ndarray]:
+    """Predict the most frequent class, that of each letter, and by logistic regression on neighbours and states."""
     letters, labels = _residues(train)
     test_letters, test_labels = _residues(test)
     if not len(labels) or not len(test_labels):
@@ -203,7 +225,47 @@ def _residue_baselines(train: pd.DataFrame, test: pd.DataFrame) -> dict[str, np.
     majority = np.bincount(labels).argmax()
     by_letter = {letter: np.bincount(labels[letters == letter]).argmax() for letter in np.unique(letters)}
     composition = np.array([by_letter.get(letter, majority) for letter in test_letters])
-    return {"majority": np.full(len(test_labels), majority), "composition": composition}
+    found = {"majority": np.full(len(test_labels), majority), "composition": composition}
+    found["residue_window"] = _fit_residues(*_drawn(_windows(train), labels), _windows(test))
+    if states is not None and len(states.test) == len(test_labels):
+        found["frozen_embedding"] = _fit_residues(states.train, states.labels, states.test)
+    return found
+
+
+def _drawn(features: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return all residues, or as many as rows are drawn of large tables."""
+    if len(labels) <= MAX_ROWS:
+        return features, labels
+    chosen = np.sort(np.random.default_rng(0).choice(len(labels), MAX_ROWS, replace=False))
+    return features[chosen], labels[chosen]
+
+
+def _fit_residues(train: np.ndarray, labels: np.ndarray, test: np.ndarray) -> np.ndarray:
+    if len(np.unique(labels)) == 1:
+        return np.full(len(test), labels[0])
+    model = make_pipeline(StandardScaler(), LogisticRegression(max_iter=RESIDUE_STEPS))
+    with warnings.catch_warnings(), threadpool_limits(limits=1):
+        # A solver that stops early still is a fair simple model.
+        warnings.simplefilter("ignore")
+        model.fit(train, labels)
+        # A part at a time: scaling copies the features.
+        parts = [model.predict(test[i : i + MAX_ROWS]) for i in range(0, len(test), MAX_ROWS)]
+    return np.concatenate(parts)
+
+
+def _windows(rows: pd.DataFrame) -> np.ndarray:
+    """Return float32 [labelled residues, 11 * 21]: the letters of each residue and five on both sides, end to end."""
+    place = np.full(128, len(LETTERS) - 1)
+    place[[ord(letter) for letter in LETTERS]] = np.arange(len(LETTERS))
+    one_hot = np.vstack([np.eye(len(LETTERS), dtype=np.float32), np.zeros((1, len(LETTERS)), dtype=np.float32)])
+    found = [np.zeros((0, (2 * NEIGHBOURS + 1) * len(LETTERS)), dtype=np.float32)]
+    for text, labels in zip(rows["chain_1"], rows["target"], strict=True):
+        letters = place[np.frombuffer(text.encode("ascii", "replace"), dtype=np.uint8) & 127]
+        # Beyond the ends there is no letter.
+        padded = np.pad(letters, NEIGHBOURS, constant_values=len(LETTERS))
+        own = np.lib.stride_tricks.sliding_window_view(padded, 2 * NEIGHBOURS + 1)[np.array(labels) != NO_LABEL]
+        found.append(one_hot[own].reshape(len(own), -1))
+    return np.concatenate(found)
 
 
 def _residues(rows: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:

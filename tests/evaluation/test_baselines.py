@@ -12,7 +12,14 @@ import pytest
 from molfun.data.dataset import Dataset, save_dataset
 from molfun.data.examples import save_example
 from molfun.data.settings import ColumnSettings, SplitSettings
-from molfun.evaluation.baselines import compute_baselines, pads_right, predict_baselines, score, training_rows
+from molfun.evaluation.baselines import (
+    ResidueStates,
+    compute_baselines,
+    pads_right,
+    predict_baselines,
+    score,
+    training_rows,
+)
 
 RANDOM = np.random.default_rng(0)
 SEQUENCES = ["".join(RANDOM.choice(list("ACDEFGHIKLMNPQRSTVWY"), 12)) for _ in range(200)]
@@ -114,7 +121,7 @@ def test_residue_baselines_by_letter(tmp_path):
     scores = compute_baselines(dataset(tmp_path, labels, "per_residue"))
     assert scores["composition"]["balanced_accuracy"] == 1.0
     assert scores["majority"]["balanced_accuracy"] == 0.5
-    assert set(scores) == {"majority", "composition"}
+    assert set(scores) == {"majority", "composition", "residue_window"}
 
 
 def test_no_test_rows_give_no_baselines(tmp_path):
@@ -139,3 +146,33 @@ def test_examples_have_the_scores_that_the_docs_print(tmp_path, name, metric, co
     assert time.perf_counter() - start < 10
     assert scores["composition"][metric] == pytest.approx(composition, abs=0.02)
     assert scores["one_hot"][metric] == pytest.approx(one_hot, abs=0.02)
+
+
+def residues(root, label) -> Dataset:
+    """Return sequences whose residues are labelled by `label(sequence, place)`."""
+    labels = ["".join(label(seq, i) for i in range(len(seq))) for seq in SEQUENCES]
+    return dataset(root, labels, task="per_residue")
+
+
+def test_the_window_sees_the_neighbour_that_the_letter_does_not_show(tmp_path):
+    data = residues(tmp_path, lambda seq, i: "H" if i and seq[i - 1] in "ACDEFGHIKL" else "C")
+    scores = compute_baselines(data)
+    assert scores["residue_window"]["balanced_accuracy"] > 0.95
+    assert scores["composition"]["balanced_accuracy"] < 0.7
+
+
+def test_residues_without_label_are_in_no_baseline(tmp_path):
+    data = residues(tmp_path, lambda seq, i: "?" if i % 2 else "HC"[seq[i] in "ACDEFGHIKL"])
+    found = predict_baselines(data)
+    num = sum(label != -1 for cell in data.part("test")["target"] for label in cell)
+    assert {len(preds) for preds in found.values()} == {num} == {6 * len(data.part("test"))}
+    assert compute_baselines(data)["composition"]["accuracy"] == 1.0
+
+
+def test_states_of_residues_are_one_more_baseline(tmp_path):
+    data = residues(tmp_path, lambda seq, i: "HC"[(i * 7 + len(seq)) % 3 == 0])
+    parts = [np.array([label for cell in data.part(name)["target"] for label in cell]) for name in ("train", "test")]
+    own, other = (np.stack([labels, RANDOM.normal(size=len(labels))], axis=1).astype(np.float32) for labels in parts)
+    found = predict_baselines(data, states=ResidueStates(own, parts[0], other))
+    assert (found["frozen_embedding"] == parts[1]).all()
+    assert "frozen_embedding" not in predict_baselines(data, states=ResidueStates(own, parts[0], other[:-1]))
