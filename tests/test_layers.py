@@ -10,8 +10,14 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 FLOORS: tuple[tuple[str, ...], ...] = (
-    ("molfun.errors", "molfun.settings", "molfun.types", "molfun.home", "molfun.plain_files", "molfun.yaml_files"),
-    ("molfun.adapters", "molfun.data", "molfun.losses", "molfun.metrics", "molfun.tracking"),
+    (
+        *("molfun.errors", "molfun.settings", "molfun.types", "molfun.home", "molfun.plain_files", "molfun.yaml_files"),
+        *("molfun.data.atoms", "molfun.superposition"),
+    ),
+    (
+        *("molfun.adapters", "molfun.data", "molfun.losses", "molfun.metrics", "molfun.structure_metrics"),
+        "molfun.tracking",
+    ),
     ("molfun.models",),
     ("molfun.training", "molfun.evaluation"),
     ("molfun.runs",),
@@ -27,7 +33,9 @@ SAME_FLOOR_ALLOWED = {
     ("molfun.yaml_files", "molfun.errors"),
 }
 # Started as processes of their own, by name; importing one would load torch into the app.
-NAMED_NEVER_IMPORTED = ("molfun.runs.worker", "molfun.runs.predicting", "molfun.training.preview")
+NAMED_NEVER_IMPORTED = (
+    "molfun.runs.worker", "molfun.runs.predicting", "molfun.runs.export_process", "molfun.training.preview",
+)  # fmt: skip
 SOURCES = sorted([*ROOT.glob("molfun/**/*.py"), *ROOT.glob("pages/*.py"), *ROOT.glob("app.py")])
 
 

@@ -57,7 +57,7 @@ def test_balanced_accuracy_leaves_out_classes_that_the_targets_lack() -> None:
 
 
 @pytest.mark.parametrize("num_items", [0, 6])
-@pytest.mark.parametrize("task", METRICS_OF_TASK)
+@pytest.mark.parametrize("task", [task for task in METRICS_OF_TASK if task != "structure"])
 def test_metrics_of_a_task_are_those_that_may_be_monitored(task: str, num_items: int) -> None:
     is_number = task == "regression"
     targets = torch.arange(num_items) % 3

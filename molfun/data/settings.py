@@ -6,7 +6,7 @@ from typing import Literal
 
 from molfun.settings import Settings, setting
 
-Task = Literal["regression", "classification", "per_residue"]
+Task = Literal["regression", "classification", "per_residue", "structure"]
 SplitKind = Literal["random", "stratified", "column", "group", "identity", "position", "num_mutations", "value", "time"]
 TooLong = Literal["refuse", "crop", "window", "skip"]
 
@@ -15,15 +15,17 @@ PRIMARY_METRIC: dict[str, str] = {
     "regression": "spearman",
     "classification": "balanced_accuracy",
     "per_residue": "balanced_accuracy",
+    "structure": "lddt",
 }
 _CLASS_METRICS = ("balanced_accuracy", "accuracy", "mcc", "macro_f1")
-# What `molfun.metrics` computes for each task, in the order of its tables.
+# What `molfun.metrics` and `molfun.structure_metrics` compute for each task, in the order of its tables.
 METRICS_OF_TASK: dict[str, tuple[str, ...]] = {
     "regression": ("spearman", "pearson", "rmse", "mae", "r2"),
     "classification": _CLASS_METRICS,
     "per_residue": _CLASS_METRICS,
+    "structure": ("lddt", "tm_score", "gdt_ts", "rmsd"),
 }
-LOWER_IS_BETTER = frozenset({"loss", "loss_raw", "rmse", "mae"})
+LOWER_IS_BETTER = frozenset({"loss", "loss_raw", "rmse", "mae", "rmsd"})
 
 
 def lower_is_better(metric: str) -> bool:

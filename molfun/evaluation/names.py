@@ -17,6 +17,12 @@ METRICS: dict[str, str] = {
     "auroc": "AUROC",
     "auprc": "AUPRC",
     "calibration_error": "Calibration error",
+    "lddt": "lDDT",
+    "tm_score": "TM-score",
+    "gdt_ts": "GDT-TS",
+    "gdt_ha": "GDT-HA",
+    "rmsd": "RMSD",
+    "dockq": "DockQ",
     "loss": "Loss",
 }
 BASELINES: dict[str, str] = {
@@ -40,7 +46,7 @@ def metric_inline(name: str) -> str:
     title = metric_title(name)
     return (
         title
-        if title.startswith(("Spearman", "Pearson", "Matthews", "R", "NDCG", "AU"))
+        if title.startswith(("Spearman", "Pearson", "Matthews", "R", "NDCG", "AU", "TM", "GDT", "DockQ"))
         else title[:1].lower() + title[1:]
     )
 

@@ -6,19 +6,23 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import EntryPoint
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from molfun.errors import SettingError
-from molfun.losses import classification, regression
+from molfun.losses import classification, regression, structure
 from molfun.losses.names import installed_losses, unknown_loss
+from molfun.types import Folds, Structures
 
-# (predictions, targets) of the items that count -> float32 [N], one value an item.
-Loss = Callable[[Tensor, Tensor], Tensor]
+# (predictions, targets) of the items that count -> float32 [N], one value an item; both are tensors, or `Folds` and
+# `Structures`, whose items are rows.
+Loss = Callable[[Any, Any], Tensor]
 
 NUMBERS = ("regression",)
 CLASSES = ("classification", "per_residue")
+STRUCTURES = ("structure",)
 
 
 @dataclass(frozen=True)
@@ -26,9 +30,9 @@ class LossCard:
     """One loss as a person chooses it.
 
     Attributes:
-        function: Called with predictions (float32 [N], or logits [N, C]) and targets (float32 [N], or int64 [N]) of the
-            items that count; returns one value an item [N], never their mean.
-        tasks: Which of "regression", "classification" and "per_residue" it serves.
+        function: Called with predictions (float32 [N], logits [N, C], or `Folds`) and targets (float32 [N], int64 [N],
+            or `Structures`) of the items that count; returns one value an item [N], never their mean.
+        tasks: Which of "regression", "classification", "per_residue" and "structure" it serves.
         min_items: Fewest items of one batch for which it is defined.
     """
 
@@ -46,6 +50,8 @@ LOSSES: dict[str, LossCard] = {
     "cross_entropy": LossCard(classification.cross_entropy, CLASSES),
     "bce": LossCard(classification.bce, CLASSES),
     "focal": LossCard(classification.focal, CLASSES),
+    "structure": LossCard(structure.alphafold, STRUCTURES),
+    "fape": LossCard(structure.fape, STRUCTURES),
 }
 
 
@@ -107,8 +113,9 @@ def build_loss(
         fitting = [known for known, other in LOSSES.items() if task in other.tasks]
         raise SettingError(f"The loss {name!r} does not fit the task {task!r}; choose {' or '.join(fitting)}.")
     if class_weights is not None and not set(card.tasks) & set(CLASSES):
+        compared = "numbers" if set(card.tasks) & set(NUMBERS) else "structures"
         raise SettingError(
-            f"Class weights need a loss of classes, but {name!r} compares numbers; leave 'class_weights' at 'none'."
+            f"Class weights need a loss of classes, but {name!r} compares {compared}; leave 'class_weights' at 'none'."
         )
     function = card.function
     if function is classification.focal:
@@ -124,7 +131,7 @@ class BoundLoss:
     function: Loss
     class_weights: Tensor | None = None
 
-    def __call__(self, preds: Tensor, targets: Tensor) -> Tensor:
+    def __call__(self, preds: Tensor | Folds, targets: Tensor | Structures) -> Tensor:
         """Return one value an item [N].
 
         Raises:
@@ -138,6 +145,7 @@ class BoundLoss:
             )
         if self.class_weights is None:
             return values
+        assert isinstance(targets, Tensor)  # `build_loss` gives class weights to losses of classes only
         return values * self.class_weights.to(values)[targets]
 
 
