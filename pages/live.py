@@ -8,7 +8,18 @@ from molfun.errors import MolfunError
 from molfun.runs.spec import RunSpec
 from molfun.runs.status import run_status
 from molfun.runs.store import RunFolder
-from molfun.ui import controls, evidence_panels, panels, results, run_dialogs, run_facts, shell, state_panel, text
+from molfun.ui import (
+    controls,
+    evidence_panels,
+    export_panels,
+    panels,
+    results,
+    run_dialogs,
+    run_facts,
+    shell,
+    state_panel,
+    text,
+)
 from molfun.ui.launch_desk import launch_desk
 
 SENDING_SECONDS = 1
@@ -97,6 +108,7 @@ state_panel.draw_state(folder, status)
 if status.is_over:
     results.draw_results(folder)
     results.draw_next_steps(folder)
+    export_panels.draw_exports(folder)
     evidence_panels.draw_evidence([folder], key="live.evidence")
 
 if status.status != "queued" or folder.metrics_path.exists():

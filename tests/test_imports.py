@@ -23,6 +23,7 @@ TORCH_FREE = (
         "molfun.losses.names",
         "molfun.evaluation",
         "molfun.evaluation.baselines",
+        "molfun.evaluation.card",
         "molfun.evaluation.names",
         "molfun.evaluation.scoreboard",
     ),
@@ -31,6 +32,7 @@ TORCH_FREE = (
 )
 MAY_LOAD_TORCH = (
     "molfun.data.batches",
+    "molfun.runs.export_process",
     "molfun.runs.exporting",
     "molfun.runs.loading",
     "molfun.runs.predicting",

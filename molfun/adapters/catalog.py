@@ -50,6 +50,12 @@ class ModelCard:
         return self.title.split(" (")[0]
 
     @property
+    def hub_name(self) -> str:
+        """Name of its pretrained weights on the Hugging Face hub, "" where they come in a package."""
+        kind, _, place = self.weights.partition(":")
+        return place if kind == "hub" else ""
+
+    @property
     def knows_all_families(self) -> bool:
         """True where the model was trained on proteins of every kind."""
         return "all families" in self.knows

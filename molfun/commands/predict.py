@@ -1,4 +1,4 @@
-"""The commands that use a finished run: `molfun predict`, `molfun export`."""
+"""The commands that use a finished run: `molfun predict`, `molfun export`, `molfun push`."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from molfun.commands.outputs import check_output, write_table
 if TYPE_CHECKING:
     import pandas as pd
 
+FORMATS = ("merged", "adapter", "onnx")
+FORMAT_HELP = "merged (whole model), adapter (LoRA alone) or onnx (a graph that needs no torch)."
 SHOWN_PROBLEMS = 10
 
 
@@ -19,6 +21,7 @@ def register(app: typer.Typer) -> None:
     """Add the commands."""
     app.command()(predict)
     app.command()(export)
+    app.command()(push)
 
 
 def predict(
@@ -67,20 +70,65 @@ def predict(
 def export(
     run: Annotated[str, typer.Argument(metavar="RUN", help="Id of a run, or ID/last for another checkpoint.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder to make.")],
-    form: Annotated[str, typer.Option("--format", help="merged (whole model) or adapter (LoRA alone).")] = "merged",
+    form: Annotated[str, typer.Option("--format", help=FORMAT_HELP)] = "merged",
 ) -> None:
-    """Write a run's model for peft and transformers, with a script that predicts without Molfun."""
-    from molfun.errors import SettingError
+    """Write a run's model for other tools, with a script that predicts without Molfun."""
     from molfun.home import data_home
+    from molfun.runs.steering import checkpoint_of
 
-    if form not in ("merged", "adapter"):
-        raise SettingError(f"--format is {form!r}; expected merged or adapter.")
+    # All that can be wrong before the model is loaded is said before.
+    kind = _format(form)
+    checkpoint_of(data_home(), run)
     from molfun.runs.exporting import export_run
 
-    about = export_run(data_home(), run, output.absolute(), kind="adapter" if form == "adapter" else "merged")
-    largest = about.get("largest_difference")
-    checked = "" if largest is None else f" Merging changed predictions by at most {largest:.1g}."
-    typer.echo(f"Written to {output}.{checked} Try: python {output / 'predict.py'} MKTAYIAKQR")
+    about = export_run(data_home(), run, output.absolute(), kind=kind)
+    script = output / ("predict_onnx.py" if kind == "onnx" else "predict.py")
+    example = ":".join(["MKTAYIAKQR"] * len(about["sequence_columns"]))
+    typer.echo(f"Written to {output}.{_checked(about)} Try: python {script} {example}")
+
+
+def push(
+    run: Annotated[str, typer.Argument(metavar="RUN", help="Id of a run, or ID/last for another checkpoint.")],
+    repository: Annotated[str, typer.Argument(metavar="OWNER/NAME", help="Repository on the hub; made.")],
+    form: Annotated[str, typer.Option("--format", help=FORMAT_HELP)] = "merged",
+    public: Annotated[bool, typer.Option("--public", help="Let everybody see it; otherwise it is private.")] = False,
+    update: Annotated[
+        bool, typer.Option("--update", help="Add a commit where it exists; who may see it stays as it is.")
+    ] = False,
+) -> None:
+    """Export a run's model to the Hugging Face hub; the token comes from HF_TOKEN, the keyring or `hf auth login`."""
+    import tempfile
+
+    from molfun.home import data_home
+    from molfun.runs.hub import check_repository, hub_token, push_folder
+    from molfun.runs.steering import checkpoint_of
+
+    kind, name, token = _format(form), check_repository(repository), hub_token()
+    checkpoint_of(data_home(), run)
+    from molfun.runs.exporting import export_run
+
+    with tempfile.TemporaryDirectory(prefix="molfun-") as room:
+        folder = Path(room) / "model"
+        about = export_run(data_home(), run, folder, kind=kind)
+        place = push_folder(folder, name, token=token, is_public=public, update=update, words=f"Molfun run {run}")
+    typer.echo(f"Pushed to {place}.{_checked(about)}")
+
+
+def _format(form: str) -> Any:
+    from molfun.errors import SettingError, nearest
+
+    if form not in FORMATS:
+        raise SettingError(f"--format is {form!r}; expected {', '.join(FORMATS)}{nearest(form, FORMATS) or '.'}")
+    return form
+
+
+def _checked(about: dict[str, Any]) -> str:
+    """Say by how much predictions differ from those of the run, as far as that was compared."""
+    merging, graph = about.get("largest_difference"), about.get("onnx_difference")
+    words = "" if merging is None else f" Merging changed predictions by at most {merging:.1g}."
+    return (
+        words if graph is None else f"{words} ONNX (opset {about['opset']}) differs from torch by at most {graph:.1g}."
+    )
 
 
 def _numbers(rows: pd.DataFrame) -> Any:

@@ -33,7 +33,7 @@ class ModelFacts:
         use: Sentences on what it is for.
         limits: Sentences on what it is not for.
         citations: What to cite, by what it is of; empty ones are left out.
-        example: Sequence for the line that predicts.
+        example: Arguments of the line that predicts.
         base_model: Name of the backbone on the hub; "" where it has none.
         licence: Of the backbone's weights; "" where it is not known.
     """

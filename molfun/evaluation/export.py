@@ -36,7 +36,13 @@ TOLERANCE = 1e-4
 
 
 def export_model(
-    predictor: Predictor, folder: Path, *, kind: Format, head: HeadSettings, card_text: str = ""
+    predictor: Predictor,
+    folder: Path,
+    *,
+    kind: Format,
+    head: HeadSettings,
+    card_text: str = "",
+    base: str | None = None,
 ) -> dict[str, Any]:
     """Write a trained model for other tools; the predictor's own model is merged by all formats but "adapter".
 
@@ -46,6 +52,7 @@ def export_model(
         kind: "merged" for the whole model, "adapter" for LoRA alone, "onnx" for a graph that needs no torch.
         head: Settings of its head.
         card_text: Of README.md.
+        base: Name of the backbone on the hub that an adapter belongs to, "" where it has none; None asks the catalog.
 
     Returns:
         What was written into `molfun.json`; `largest_difference` is between predictions before and after merging,
@@ -65,7 +72,7 @@ def export_model(
     aside.mkdir(parents=True)
     write = {"merged": _write_merged, "adapter": _write_adapter, "onnx": _write_onnx}[kind]
     try:
-        about = _about(predictor, head)
+        about = _about(predictor, head, base)
         about |= write(predictor, aside, about["base"])
         (aside / "molfun.json").write_text(json.dumps(about, indent=1), encoding="utf-8")
         (aside / "README.md").write_text(card_text or "# A model fine-tuned with Molfun\n", encoding="utf-8")
@@ -146,13 +153,12 @@ def _states(predictor: Predictor) -> np.ndarray:
     return np.asarray(adapter.backbone(input_ids=tokens).last_hidden_state.float().cpu().numpy())
 
 
-def _about(predictor: Predictor, head: HeadSettings) -> dict[str, Any]:
+def _about(predictor: Predictor, head: HeadSettings, base: str | None) -> dict[str, Any]:
     model, alphabet = predictor.model, predictor.model.adapter.alphabet
-    kind, _, place = model.adapter.card.weights.partition(":")
     return {
         "format": 1, "task": predictor.task, "classes": list(predictor.classes), "pooling": head.pooling,
         "target_mean": float(model.target_mean), "target_std": float(model.target_std),
-        "backbone": model.adapter.card.name, "base": place if kind == "hub" else "",
+        "backbone": model.adapter.card.name, "base": model.adapter.card.hub_name if base is None else base,
         "sequence_columns": predictor.columns.sequence, "max_residues": model.adapter.max_residues,
         "too_long": predictor.columns.too_long,
         "token_ids": alphabet.ids, "start_id": alphabet.start_id, "end_id": alphabet.end_id, "pad_id": alphabet.pad_id,

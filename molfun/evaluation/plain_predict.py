@@ -18,9 +18,15 @@ from transformers import AutoModel
 
 
 def load_backbone(folder: Path, base: str) -> nn.Module:
-    """Return the trunk: merged in this folder, or the base with the adapter of this folder."""
+    """Return the trunk: merged in this folder, or the base with the adapter of this folder.
+
+    Raises:
+        ValueError: There is an adapter and no base.
+    """
     if not (folder / "adapter_config.json").exists():
         return AutoModel.from_pretrained(folder, add_pooling_layer=False).eval()
+    if not base:
+        raise ValueError("this adapter does not say on which backbone it was trained; name its folder with --base")
     from peft import PeftModel  # noqa: PLC0415
 
     return PeftModel.from_pretrained(AutoModel.from_pretrained(base, add_pooling_layer=False), folder).eval()

@@ -15,7 +15,7 @@ from molfun.runs.folder import RunFolder
 from molfun.runs.status import run_status
 from molfun.runs.store import RunStore
 
-PARTS = ("best", "last", "kept", "replaced", "predictions", "log", "remote", "rest")
+PARTS = ("best", "last", "kept", "replaced", "predictions", "exports", "log", "remote", "rest")
 COLUMNS = ("id", "title", "status", "bytes", *PARTS)
 # Below this share or this much of free room the app warns.
 LOW_SHARE, LOW_BYTES = 0.05, 5_000_000_000
@@ -57,7 +57,8 @@ def _row(folder: RunFolder) -> tuple[object, ...]:
     sizes = dict.fromkeys(PARTS, 0)
     for name, size in _children(folder.checkpoints):
         sizes[_kind(name)] += size
-    parts = {folder.predictions.name: "predictions", folder.log_path.name: "log", folder.remote.name: "remote"}
+    parts = {folder.predictions.name: "predictions", folder.exports.name: "exports", folder.log_path.name: "log",
+             folder.remote.name: "remote"}  # fmt: skip
     for name, size in _children(folder.path, without=folder.checkpoints.name):
         sizes[parts.get(name, "rest")] += size
     return (folder.id, folder.title, run_status(folder).status, sum(sizes.values()), *sizes.values())

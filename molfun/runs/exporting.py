@@ -5,6 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from transformers.utils.logging import disable_progress_bar
+
+from molfun.errors import ModelError
 from molfun.evaluation.card import model_card
 from molfun.evaluation.export import Format, export_model
 from molfun.runs.folder import RunFolder
@@ -32,6 +35,14 @@ def export_run(home: Path, run: str, folder: Path, *, kind: Format) -> dict[str,
     """
     checkpoint = checkpoint_of(home, run)
     own = RunFolder(checkpoint.parents[1])
+    weights = own.spec.model.weights
+    if kind == "adapter" and weights == "random":
+        raise ModelError(
+            "The backbone of this run was drawn at random, so an adapter alone is of no use; export merged."
+        )
+    disable_progress_bar()  # type: ignore[no-untyped-call]
     predictor = load(run, home=home, device="cpu")
     card = model_card(model_facts(home, own, kind=kind, checkpoint=checkpoint.name))
-    return export_model(predictor, folder, kind=kind, head=own.spec.model.head, card_text=card)
+    # A local folder is a path of this machine, and need not be what the hub has.
+    base = None if weights == "pretrained" else ""
+    return export_model(predictor, folder, kind=kind, head=own.spec.model.head, card_text=card, base=base)

@@ -124,6 +124,11 @@ class RunFolder:
         return self.path / "predictions"
 
     @property
+    def exports(self) -> Path:
+        """Folder of the files that people take away, one folder an export."""
+        return self.path / "exports"
+
+    @property
     def control(self) -> Path:
         """Folder of requests to the worker."""
         return self.path / "control"

@@ -49,13 +49,17 @@ def model_facts(home: Path, folder: RunFolder, *, kind: str, checkpoint: str = B
     card, test = MODELS.get(spec.model.name), board.get("test") or {}
     citations = {"The backbone": card.citation if card else ""}
     citations |= {"The data": str(dataset.about.get("citation") or "")} if dataset else {}
+    origin = _origin(spec, card)
+    example = ":".join([EXAMPLE] * (dataset.num_chains if dataset else 1))
+    if kind == "adapter" and not origin.get("base_model"):
+        example = f"{example} --base FOLDER"
     facts = _facts(spec, card, folder, checkpoint) | (_data_facts(dataset) if dataset else {})
     return ModelFacts(
         title=folder.title, kind=kind, facts=facts,
         scores=_scores(folder, dataset, test), baselines=board.get("baselines") or {}, num_test=test.get("rows", 0),
         use=_uses(dataset), limits=_limits(spec, card, dataset, checkpoint),
         citations={**citations, "The tool": f"Molfun {metadata.version('molfun')}"},
-        example=":".join([EXAMPLE] * (dataset.num_chains if dataset else 1)), **_origin(spec, card),
+        example=example, **origin,
     )  # fmt: skip
 
 
@@ -89,8 +93,7 @@ def _origin(spec: RunSpec, card: ModelCard | None) -> dict[str, str]:
     """Return `base_model` and `licence`: those of the backbone, where its pretrained weights were the start."""
     if card is None or spec.model.weights != "pretrained":
         return {}
-    kind, _, place = card.weights.partition(":")
-    return {"base_model": place if kind == "hub" else "", "licence": card.licence}
+    return {"base_model": card.hub_name, "licence": card.licence}
 
 
 def _uses(dataset: Dataset | None) -> list[str]:

@@ -1,4 +1,4 @@
-"""What the server does beside running scripts: prepares its process, serves plotly's script, ends what it started."""
+"""What the server does beside running scripts: prepares its process, serves files, ends what it started."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from molfun.home import data_home
 from molfun.runs.watch import Watch
 from molfun.ui.addresses import is_loopback
 from molfun.ui.door import others_may_enter
+from molfun.ui.downloads import DOWNLOAD_ROUTE, serve
 from molfun.ui.password import password_stamp
 
 logger = logging.getLogger(__name__)
@@ -28,8 +29,8 @@ logger = logging.getLogger(__name__)
 WARM = tuple(
     f"molfun.ui.{name}"
     for name in (
-        "controls", "data_panels", "launch_form", "machine_panels", "preview", "queue_panels", "results", "run_table",
-        "start", "start_button", "state_panel", "storage_panels",
+        "controls", "data_panels", "export_panels", "launch_form", "machine_panels", "preview", "queue_panels",
+        "results", "run_table", "start", "start_button", "state_panel", "storage_panels",
     )
 )  # fmt: skip
 PLOTLY_ROUTE = "/molfun/plotly.min.js"
@@ -62,7 +63,7 @@ def _warn_of_open_address() -> None:
 
 def routes() -> list[Route]:
     """Return the addresses that the app serves beside its pages."""
-    return [Route(PLOTLY_ROUTE, _plotly)]
+    return [Route(PLOTLY_ROUTE, _plotly), Route(DOWNLOAD_ROUTE, serve)]
 
 
 async def _plotly(request: Request) -> FileResponse:

@@ -72,12 +72,13 @@ _SIZES = {
     "Last": "The last state and the one before it.",
     "Kept epochs": "Checkpoints of single epochs.",
     "Replaced": "Checkpoints that a later attempt left behind.",
+    "Exports": "Models packed to be taken away.",
 }
 
 
 def size_table(runs: pd.DataFrame) -> pd.DataFrame:
     """Return `DiskUse.runs` as people read it, sizes in MB."""
-    columns = dict(zip(_SIZES, ("bytes", "best", "last", "kept", "replaced"), strict=True))
+    columns = dict(zip(_SIZES, ("bytes", "best", "last", "kept", "replaced", "exports"), strict=True))
     sizes = {title: runs[name] / MEGABYTE for title, name in columns.items()}
     return pd.DataFrame({"Run": runs["title"], "State": runs["status"].str.capitalize(), **sizes})
 
