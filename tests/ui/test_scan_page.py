@@ -20,7 +20,7 @@ from molfun.data.settings import ColumnSettings, SplitSettings, Task
 from molfun.runs.predictions import forecast_seconds
 from molfun.runs.spec import RunSpec
 from molfun.runs.store import RunFolder, RunStore
-from molfun.ui.scan_panels import chosen_pair
+from molfun.ui.pair_panels import chosen_pair
 from tests.data.test_numbering import HEAVY, LIGHT
 from tests.drawn_pages import dataset, draw, make_run, words
 
