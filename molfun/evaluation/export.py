@@ -167,7 +167,9 @@ def _about(predictor: Predictor, head: HeadSettings, base: str | None) -> dict[s
 
 def _name_base(path: Path, base: str) -> None:
     config = json.loads(path.read_text(encoding="utf-8"))
-    path.write_text(json.dumps({**config, "base_model_name_or_path": base or None}, indent=2), encoding="utf-8")
+    # peft keeps these as a set, whose order is another one in every process.
+    named = {"base_model_name_or_path": base or None, "target_modules": sorted(config["target_modules"])}
+    path.write_text(json.dumps({**config, **named}, indent=2), encoding="utf-8")
 
 
 def _vocab_size(model: MolfunStructureModel) -> int:

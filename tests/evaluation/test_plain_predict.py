@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -53,3 +54,9 @@ def test_chains_are_counted(script: ModuleType) -> None:
     for text, came in (("MKT", 1), ("M:K:T", 3)):
         with pytest.raises(ValueError, match=rf"expected 2 chains joined by a colon \(heavy, light\), got {came}"):
             script.split_chains(text, facts)
+
+
+def test_an_adapter_without_a_base_asks_for_one(tmp_path: Path) -> None:
+    (tmp_path / "adapter_config.json").write_text("{}")
+    with pytest.raises(ValueError, match="on which backbone it was trained; name its folder with --base"):
+        plain_predict.load_backbone(tmp_path, "")
