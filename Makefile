@@ -28,7 +28,7 @@ install = echo "Installing $(1) ..."; \
 	grep '^ERROR' $(VENV)/pip.log | head -n 2 >&2; \
 	$(call stop,$(1) could not be installed; $(VENV)/pip.log says why. Check the network and the free disk space and run make again.); }
 
-.PHONY: help app test lint format constraints gallery browser slurm clean FORCE
+.PHONY: help app test lint format constraints gallery browser slurm mmseqs clean FORCE
 
 help: ## Show this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1@\2/p' Makefile | awk -F@ '{ printf "%-18s %s\n", $$1, $$2 }'
@@ -36,7 +36,7 @@ help: ## Show this list
 app: $(APP) ## Open the app on http://127.0.0.1:8501
 	@exec $(VENV)/bin/molfun app --host $(HOST) --port $(PORT)
 
-test: lint browser slurm ## Check style and types, then run every test
+test: lint browser slurm mmseqs ## Check style and types, then run every test
 	@$(PY) -m pytest -n $(JOBS) -m "not serial" $(ARGS)
 	@$(PY) -m pytest -m serial $(ARGS)
 
@@ -91,5 +91,12 @@ slurm:
 	test "$$(id -u)" = 0 && command -v apt-get >/dev/null && echo "Installing Slurm ..." && \
 	apt-get update >/dev/null && DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends slurm-wlm >/dev/null; } || \
 	echo "molfun: the tests of clusters need Slurm (Debian: apt-get install slurm-wlm) and are left out."
+
+# So do the tests of families in large tables with MMseqs2.
+mmseqs:
+	@command -v mmseqs >/dev/null || { \
+	test "$$(id -u)" = 0 && command -v apt-get >/dev/null && echo "Installing MMseqs2 ..." && \
+	apt-get update >/dev/null && DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends mmseqs2 >/dev/null; } || \
+	echo "molfun: the tests of families in large tables need MMseqs2 (Debian: apt-get install mmseqs2) and are left out."
 
 comma := ,

@@ -88,4 +88,4 @@ def _print_split(report: Report, console: Console) -> None:
     for name, count in report.leaks.bands().items():
         table.add_row(name, f"{count:,}")
     console.print(table)
-    typer.echo(report.leaks.sentence())
+    typer.echo(" ".join(filter(None, (report.leaks.sentence(), report.leaks.promise))))

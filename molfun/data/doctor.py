@@ -18,7 +18,7 @@ from molfun.data.problems import Problem
 from molfun.data.recipe import Step
 from molfun.data.remedies import candidates
 from molfun.data.settings import ColumnSettings, SplitSettings
-from molfun.data.split_groups import sequences_of
+from molfun.data.split_groups import promise_of, sequences_of
 from molfun.data.splits import PARTS, assign_splits
 from molfun.errors import DataError
 
@@ -109,7 +109,7 @@ def _divided(
 ) -> tuple[dict[str, int], LeakReport | None, str]:
     try:
         parts = assign_splits(frame, columns, split).tolist()
-        leaks = find_leaks(sequences_of(frame, columns), parts)
+        leaks = find_leaks(sequences_of(frame, columns), parts, promise=promise_of(frame, columns, split))
     except DataError as error:
         return {}, None, str(error)
     return {part: parts.count(part) for part in PARTS}, leaks, ""

@@ -13,7 +13,7 @@ finds a hundred times faster; a pair whose subsequence is too short cannot be al
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -22,18 +22,19 @@ from biotite.sequence import ProteinSequence
 from biotite.sequence.align import SubstitutionMatrix, align_optimal
 from numpy.typing import NDArray
 from rapidfuzz.distance import LCSseq
-from rapidfuzz.process import cdist
+from rapidfuzz.process import cdist, cpdist
 
 from molfun.errors import DataError
 
 GAP_OPEN, GAP_EXTEND = 11, 1
 LETTERS = "ARNDCQEGHILKMFPSTVWYBZX*"
 UNKNOWN = re.compile(f"[^{re.escape(LETTERS)}]")
+KNOWN = LETTERS.encode()
 # One identical residue counts this little, so that the score decides first and it breaks ties.
 TIE = 1 << 14
 LONGEST = 1 << 13
 MAX_PAIRS = 400_000_000
-CHUNK_PAIRS = 4_000_000
+CHUNK_PAIRS = 8_000_000
 
 Floats = NDArray[np.float64]
 Positions = NDArray[np.int64]
@@ -108,21 +109,25 @@ class Sequences:
 
     Args:
         chains: For every chain the sequences of all rows, upper case. What no alphabet of residues knows counts as X.
+        numbers: Which row of the table each is, from 0, where they are not all of them; for messages.
 
     Raises:
         DataError: A sequence is too long to be aligned.
     """
 
-    def __init__(self, chains: Sequence[Sequence[str]]) -> None:
-        rows = [tuple(map(_known, row)) for row in zip(*chains, strict=True)]
+    def __init__(self, chains: Sequence[Sequence[str]], numbers: Positions | None = None) -> None:
+        rows = list(zip(*map(_known, chains), strict=True))
         # Copies are compared once.
         place: dict[tuple[str, ...], int] = {}
         self.of_row = np.array([place.setdefault(row, len(place)) for row in rows], dtype=np.int64)
         self.distinct = list(place)
-        lengths = np.array([[len(chain) for chain in row] for row in self.distinct], dtype=np.int64)
-        self.lengths = lengths.reshape(len(self.distinct), len(chains))
+        self.num_aligned = 0  # so far: what comparisons cost
+        self._chains = [_texts(row[chain] for row in self.distinct) for chain in range(len(chains))]
+        lengths = [np.fromiter(map(len, texts), np.int64, len(texts)) for texts in self._chains]
+        self.lengths = np.array(lengths).T.reshape(len(self.distinct), len(chains))
         if self.lengths.size and self.lengths.max() >= LONGEST:
-            row = int(self.lengths[self.of_row].max(axis=1).argmax())
+            longest = int(self.lengths[self.of_row].max(axis=1).argmax())
+            row = longest if numbers is None else int(numbers[longest])
             raise DataError(
                 f"Sequence {row + 1} of the table has {self.lengths.max():,} residues; sequences of up to "
                 f"{LONGEST - 1:,} can be compared. Split by a column of groups instead."
@@ -134,32 +139,57 @@ class Sequences:
 
     def count(self, i: int, j: int) -> int:
         """Return how many residues of two rows are identical, over all chains."""
+        self.num_aligned += 1
         return sum(map(count_identical, self.distinct[i], self.distinct[j]))
+
+    def is_alike(self, i: int, j: int, limit: float) -> bool:
+        """Tell whether two rows share more than a limit of their residues."""
+        return self.count(i, j) > limit * int(self.shorter(i, np.array(j)))
 
     def bounds(self, first: Positions, second: Positions, limit: float) -> Floats:
         """Return an upper bound of the identity of each pair, float64 [len(first), len(second)].
 
         Bounds that are no higher than `limit` may be given as 0.
         """
-        shorter = np.minimum(self.lengths[first][:, None], self.lengths[second][None]).sum(axis=-1)
-        least = int(limit * shorter.min()) if shorter.size and self.lengths.shape[1] == 1 else 0
-        most = np.zeros((len(first), len(second)), np.int64)
-        for chain in range(self.lengths.shape[1]):
-            queries, choices = ([self.distinct[i][chain] for i in part] for part in (first, second))
-            most += cdist(queries, choices, scorer=LCSseq.similarity, score_cutoff=least, dtype=np.int32, workers=-1)
+        shorter = most = np.zeros((), np.int32)
+        for texts, lengths in zip(self._chains, self.lengths.T.astype(np.int32), strict=True):
+            shorter = shorter + np.minimum(lengths[first][:, None], lengths[second])
+            least = int(limit * shorter.min()) if shorter.size and len(self._chains) == 1 else 0
+            queries, choices = texts[first].tolist(), texts[second].tolist()
+            found = cdist(queries, choices, scorer=LCSseq.similarity, score_cutoff=least, dtype=np.int32, workers=-1)
+            most = most + found
+        return np.asarray(most / np.maximum(shorter, 1), dtype=np.float64)
+
+    def pair_bounds(self, first: Positions, second: Positions) -> Floats:
+        """Return an upper bound of the identity of first[i] and second[i], float64 [n]."""
+        shorter = np.minimum(self.lengths[first], self.lengths[second]).sum(axis=-1)
+        most = np.zeros(len(first), np.int64)
+        for texts in self._chains:
+            queries, choices = texts[first].tolist(), texts[second].tolist()
+            most += cpdist(queries, choices, scorer=LCSseq.similarity, dtype=np.int32, workers=-1)
         return np.asarray(most / np.maximum(shorter, 1), dtype=np.float64)
 
 
-def _known(sequence: str) -> str:
-    return UNKNOWN.sub("X", sequence)
+def _known(chain: Sequence[str]) -> Sequence[str]:
+    """Return sequences with X for what is no residue; asked of all at once, as most tables have no such letter."""
+    text = "".join(chain)
+    if text.isascii() and not text.encode().translate(None, KNOWN):
+        return chain
+    return [UNKNOWN.sub("X", sequence) for sequence in chain]
 
 
-def _refuse_many(num_pairs: int, advice: str) -> None:
-    if num_pairs > MAX_PAIRS:
+def _texts(items: Iterable[str]) -> NDArray[np.object_]:
+    return np.array([*items, None], dtype=object)[:-1]
+
+
+def _refuse_many(num_pairs: int, most: int, advice: str) -> None:
+    if num_pairs > most:
         raise DataError(f"Comparing {num_pairs:,} pairs of sequences would take too long; {advice}")
 
 
-def find_clusters(chains: Sequence[Sequence[str]], limit: float, *, progress: Progress | None = None) -> Positions:
+def find_clusters(
+    chains: Sequence[Sequence[str]], limit: float, *, max_pairs: int = MAX_PAIRS, progress: Progress | None = None
+) -> Positions:
     """Group rows such that two rows of different groups are never more alike than `limit`.
 
     These are the connected groups of all pairs that are more alike (single linkage), so that nothing is left out.
@@ -167,6 +197,7 @@ def find_clusters(chains: Sequence[Sequence[str]], limit: float, *, progress: Pr
     Args:
         chains: For every chain the sequences of all rows, upper case.
         limit: Largest identity across groups, in (0, 1].
+        max_pairs: Beyond so many it is refused.
         progress: Called with the share that is done.
 
     Returns:
@@ -177,7 +208,7 @@ def find_clusters(chains: Sequence[Sequence[str]], limit: float, *, progress: Pr
     """
     rows = Sequences(chains)
     num = len(rows.distinct)
-    _refuse_many(num * num // 2, "split by a column of groups, such as clusters of MMseqs2 or CD-HIT.")
+    _refuse_many(num * num // 2, max_pairs, "split by a column of groups, such as clusters of MMseqs2 or CD-HIT.")
     groups = np.arange(num)
     # The longest first: a chunk then has sequences of about one length, for which bounds are tight and quick.
     order = np.argsort(-rows.lengths.sum(axis=1), kind="stable")
@@ -189,7 +220,7 @@ def find_clusters(chains: Sequence[Sequence[str]], limit: float, *, progress: Pr
         for i, own in enumerate(first):
             _join(rows, int(own), second[i + 1 :], bounds[i, i + 1 :], limit, groups)
     _, numbered = np.unique(groups[rows.of_row], return_inverse=True)
-    return _by_appearance(numbered)
+    return by_appearance(numbered)
 
 
 def _join(rows: Sequences, own: int, others: Positions, bounds: Floats, limit: float, groups: Positions) -> None:
@@ -199,13 +230,14 @@ def _join(rows: Sequences, own: int, others: Positions, bounds: Floats, limit: f
     while len(near):
         other, near = int(others[near[0]]), near[1:]
         if groups[other] != groups[own]:
-            if rows.count(own, other) <= limit * int(rows.shorter(own, np.array(other))):
+            if not rows.is_alike(own, other, limit):
                 continue
             groups[groups == groups[other]] = groups[own]
         near = near[groups[others[near]] != groups[own]]
 
 
-def _by_appearance(groups: Positions) -> Positions:
+def by_appearance(groups: Positions) -> Positions:
+    """Number groups in the order in which they appear."""
     _, first, numbered = np.unique(groups, return_index=True, return_inverse=True)
     rank = np.empty(len(first), np.int64)
     rank[np.argsort(first)] = np.arange(len(first))
@@ -233,33 +265,40 @@ def find_nearest(
     Raises:
         DataError: A sequence is too long, or there are too many to compare all of them.
     """
-    rows = Sequences(chains)
+    _refuse_many(len(np.unique(queries)) * len(np.unique(others)), MAX_PAIRS, "ask for fewer rows.")
+    return nearest_among(Sequences(chains), queries, others, floor=floor, progress=progress)
+
+
+def nearest_among(
+    rows: Sequences, queries: Positions, others: Positions, *, floor: float, progress: Progress | None = None
+) -> Nearest:
+    """Find the same among rows that were made ready before."""
     own, query_place = np.unique(rows.of_row[queries], return_inverse=True)
     theirs, first_row = np.unique(rows.of_row[others], return_index=True)
-    identity, index = np.zeros(len(own)), np.full(len(own), -1)
-    _refuse_many(len(own) * len(theirs), "ask for fewer rows.")
-    for part in _chunks(len(own), len(theirs)):
+    has_copy = np.isin(own, theirs)
+    identity, index = has_copy.astype(np.float64), np.where(has_copy, np.searchsorted(theirs, own), -1)
+    asked = np.flatnonzero(~has_copy) if len(theirs) else np.zeros(0, np.int64)
+    for part in _chunks(len(asked), len(theirs)):
         if progress:
-            progress(part.start / max(1, len(own)))
-        bounds = rows.bounds(own[part], theirs, floor)
-        for i, query in enumerate(own[part]):
-            found, best = _best(rows, int(query), theirs, bounds[i], floor)
-            identity[part.start + i], index[part.start + i] = found, best
+            progress(part.start / len(asked))
+        bounds = rows.bounds(own[asked[part]], theirs, floor)
+        for i, place in enumerate(asked[part]):
+            identity[place], index[place] = _best(rows, int(own[place]), theirs, bounds[i], floor)
     places = np.append(others[first_row], -1)
     return Nearest(identity[query_place], np.asarray(places[index[query_place]], dtype=np.int64))
 
 
 def _best(rows: Sequences, query: int, others: Positions, bounds: Floats, floor: float) -> tuple[float, int]:
-    same = np.flatnonzero(others == query)
-    if len(same):
-        return 1.0, int(same[0])
     best, place = floor, -1
-    near = np.flatnonzero(bounds > floor)
-    for candidate in near[np.argsort(-bounds[near], kind="stable")]:
-        if bounds[candidate] <= best:
-            break
-        other = int(others[candidate])
-        found = rows.count(query, other) / max(1, int(rows.shorter(query, np.array(other))))
-        if found > best:
-            best, place = found, int(candidate)
+    # Among variants of one protein the first one tried is the best, and the others need not be put in order.
+    first = np.argmax(bounds, keepdims=True)
+    for near in (first, np.flatnonzero(bounds > floor)):
+        near = near[bounds[near] > best]
+        for candidate in near[np.argsort(-bounds[near], kind="stable")]:
+            if bounds[candidate] <= best:
+                break
+            other = int(others[candidate])
+            found = rows.count(query, other) / max(1, int(rows.shorter(query, np.array(other))))
+            if found > best:
+                best, place = found, int(candidate)
     return (best, place) if place >= 0 else (0.0, -1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -14,6 +15,9 @@ from molfun.data.settings import ColumnSettings, SplitSettings
 from molfun.data.split_rows import PARTS, find_column
 from molfun.data.tables import file_rows
 from molfun.errors import DataError, printable
+
+if TYPE_CHECKING:
+    from molfun.data.families import Families
 
 UNMUTATED = "wild type"
 
@@ -42,7 +46,7 @@ def split_by_group(frame: pd.DataFrame, columns: ColumnSettings, split: SplitSet
 
 def split_by_identity(frame: pd.DataFrame, columns: ColumnSettings, split: SplitSettings) -> np.ndarray:
     """Give whole families to parts, so that no two parts share sequences more alike than the limit."""
-    groups = clusters_of(sequences_of(frame, columns), split.max_identity)
+    groups = families_of(sequences_of(frame, columns), split.max_identity).groups
     sizes = np.bincount(groups)
     _refuse_few(
         set(groups.tolist()), split,
@@ -69,12 +73,17 @@ def sequences_of(frame: pd.DataFrame, columns: ColumnSettings) -> tuple[tuple[st
     return tuple(chains)
 
 
-@lru_cache(maxsize=4)
-def clusters_of(chains: tuple[tuple[str, ...], ...], limit: float) -> np.ndarray:
-    """Return the family of each row, int64 [rows]; asked again for another seed or fold it answers at once."""
-    from molfun.data.identity import find_clusters  # noqa: PLC0415  loads an aligner, which most splits do without
+def promise_of(frame: pd.DataFrame, columns: ColumnSettings, split: SplitSettings) -> str:
+    """Say what a split by identity keeps, and whether by comparing all pairs or by a search; "" of other splits."""
+    return families_of(sequences_of(frame, columns), split.max_identity).promise if split.kind == "identity" else ""
 
-    return find_clusters(chains, limit)
+
+@lru_cache(maxsize=4)
+def families_of(chains: tuple[tuple[str, ...], ...], limit: float) -> Families:
+    """Return the family of each row; asked again for another seed or fold it answers at once."""
+    from molfun.data.families import find_families  # noqa: PLC0415  loads an aligner, which most splits do without
+
+    return find_families(chains, limit)
 
 
 def split_by_position(frame: pd.DataFrame, columns: ColumnSettings, split: SplitSettings) -> np.ndarray:

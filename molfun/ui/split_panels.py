@@ -76,6 +76,8 @@ def draw_leaks(source: Source, columns: ColumnSettings, split: SplitSettings) ->
     flatters = bool(report.copies.get("test and training")) or report.share_from(0.95) >= 0.1
     show, icon = (st.warning, ":material/visibility:") if flatters else (st.info, ":material/verified:")
     show(shell.sentence(report.sentence()), icon=icon)
+    if report.promise:
+        st.caption(f":material/rule: {shell.sentence(report.promise)}")
     others = {name: count for name, count in report.copies.items() if count and name != "test and training"}
     for name, count in others.items():
         st.caption(f":material/content_copy: {count:,} sequences stand in both {name}.")

@@ -116,9 +116,11 @@ def test_the_nearest_row_is_that_of_all_pairs() -> None:
 def test_what_cannot_be_compared_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(DataError, match="Sequence 2 of the table has 9,000 residues; sequences of up to 8,191"):
         find_clusters([["A", "A" * 9_000]], 0.5)
-    monkeypatch.setattr(identity, "MAX_PAIRS", 10)
     with pytest.raises(DataError, match=r"Comparing 12 pairs .* split by a column of groups"):
-        find_clusters([["A", "C", "D", "E", "F"]], 0.5)
+        find_clusters([["A", "C", "D", "E", "F"]], 0.5, max_pairs=10)
+    monkeypatch.setattr(identity, "MAX_PAIRS", 5)
+    with pytest.raises(DataError, match=r"Comparing 6 pairs .* ask for fewer rows"):
+        find_nearest([["A", "C", "D", "E", "F"]], np.arange(2), np.arange(2, 5))
     assert find_clusters([[]], 0.5).tolist() == []
 
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from molfun.data import leaks
 from molfun.data.leaks import BANDS, find_leaks
+from molfun.errors import DataError
 from tests.data.test_identity import related
 
 TRAIN = "MKTAYIAKQRQISFVKSHFSRQLEERLGLIEVQ"
@@ -71,10 +73,39 @@ def test_a_split_without_test_rows_has_nothing_to_leak() -> None:
 
 
 def test_of_many_rows_some_are_drawn_and_it_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(leaks, "MAX_PAIRS", 400)
-    rows, parts = related(100, 0), ["train"] * 40 + ["test"] * 60
+    monkeypatch.setattr(leaks, "MAX_STEPS", 1.0)
+    monkeypatch.setattr(leaks, "FEWEST", 41)
+    rows, parts = related(300, 0), ["train"] * 40 + ["test"] * 260
     report = find_leaks([rows], parts, seed=1)
-    assert (report.is_sample, report.num_test, len(report.nearest)) == (True, 60, 10)
+    assert (report.is_sample, report.num_test, len(report.nearest)) == (True, 260, 60)
     assert report.nearest.equals(find_leaks([rows], parts, seed=1).nearest)
-    whole = find_leaks([rows], ["train"] * 4 + ["test"] * 60 + ["val"] * 36)
+    assert report.nearest["row"].is_unique
+    share, (low, high) = report.share_from(0.5), report.interval_from(0.5)
+    assert f"{share:.0%} of 60 drawn test rows (95 % interval {100 * low:.0f} to {high:.0%})" in report.sentence()
+    monkeypatch.undo()
+    whole = find_leaks([rows], parts)
     assert not whole.is_sample
+    assert whole.interval_from(0.5) == (whole.share_from(0.5), whole.share_from(0.5))
+    assert low < whole.share_from(0.5) < high
+    of_row = whole.nearest.set_index("row")["identity"]
+    assert report.nearest["identity"].tolist() == of_row[report.nearest["row"]].tolist()
+
+
+@pytest.mark.parametrize(("found", "low", "high"), [(0, 0.0, 0.0370), (50, 0.4038, 0.5962), (12, 0.0700, 0.1981)])
+def test_the_interval_is_wilsons(found: int, low: float, high: float) -> None:
+    identity = [0.9] * found + [0.0] * (100 - found)
+    report = leaks.LeakReport(pd.DataFrame({"row": range(100), "identity": identity, "nearest": 0}), 1_000_000, {})
+    assert report.interval_from(0.5) == pytest.approx((low, high), abs=1e-4)
+
+
+def test_a_sequence_that_is_too_long_is_named_by_its_place_in_the_table() -> None:
+    with pytest.raises(DataError, match="Sequence 3 of the table has 9,000 residues"):
+        find_leaks([["ACDEF", "WWWWW", "A" * 9_000]], ["test", "train", "train"])
+
+
+def test_nothing_found_in_a_sample_is_no_promise() -> None:
+    report = leaks.LeakReport(pd.DataFrame({"row": range(100), "identity": 0.0, "nearest": -1}), 1_000_000, {})
+    assert report.sentence() == (
+        "None of 100 drawn test rows shares more than 40% of its residues with a training row (95 %: of all test rows "
+        "at most 3.7% do)."
+    )
