@@ -22,7 +22,7 @@ from molfun.data.limits import shown_name
 from molfun.data.recipe import MAKES_COLUMNS, Step, apply_recipe, choose_columns, dump_recipe, parse_recipe
 from molfun.data.remedies import candidates
 from molfun.data.settings import ColumnSettings, SplitSettings
-from molfun.data.split_groups import sequences_of
+from molfun.data.split_groups import promise_of, sequences_of
 from molfun.data.splits import assign_splits, guess_split
 from molfun.data.tables import guess_columns, read_table
 from molfun.errors import DataError
@@ -240,5 +240,7 @@ def _parts(version: str, columns: Mapping[str, Any], split: Mapping[str, Any], _
 @st.cache_data(max_entries=16, show_spinner="Comparing test rows with training rows")
 def _leaks(version: str, columns: Mapping[str, Any], split: Mapping[str, Any], _frame: pd.DataFrame) -> LeakReport:
     chosen = ColumnSettings.parse(columns)
-    parts = assign_splits(_frame, chosen, SplitSettings.parse(split))
-    return find_leaks(sequences_of(_frame, chosen), parts.tolist())
+    wanted = SplitSettings.parse(split)
+    parts = assign_splits(_frame, chosen, wanted)
+    promise = promise_of(_frame, chosen, wanted)
+    return find_leaks(sequences_of(_frame, chosen), parts.tolist(), promise=promise)
