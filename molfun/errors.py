@@ -45,6 +45,8 @@ def printable(text: str, most: int) -> str:
     >>> printable("a\x1b[31m", 80), printable("abcdefghij", 5)
     ('a�[31m', 'ab…ij')
     """
+    if text.isprintable() and len(text) <= most:
+        return text
     letters = "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in text)
     kept = (most - 1) // 2
     return letters if len(letters) <= most else f"{letters[:kept]}…{letters[-kept:]}"

@@ -51,9 +51,19 @@ def same_key(cell: Any) -> Any:
 
 
 def row_keys(frame: pd.DataFrame, names: Sequence[str]) -> pd.Series:
-    """Return for each row what it has in some columns; rows that mean the same have the same."""
-    cells = [find(frame, name).map(same_key) for name in names]
-    return pd.Series(list(zip(*cells, strict=True)), index=frame.index)
+    """Return a number for each row by what it has in some columns; rows that mean the same have the same."""
+    columns = [find(frame, name) for name in names]
+    cells = [column if pd.api.types.is_float_dtype(column) else column.map(same_key) for column in columns]
+    return pd.Series(same_rows(cells), index=frame.index)
+
+
+def same_rows(columns: Sequence[Sequence[Any]]) -> np.ndarray:
+    """Return a number for each row, int64 [rows]; rows with the same cells in every column have the same."""
+    numbers = np.zeros(len(columns[0]), np.int64)
+    for column in columns:
+        codes, distinct = pd.factorize(np.array([*column, ""], dtype=object)[:-1])
+        numbers = pd.factorize(numbers * (len(distinct) + 1) + codes)[0]
+    return numbers
 
 
 def shown(cell: Any) -> str:
@@ -81,8 +91,8 @@ def mapped(frame: pd.DataFrame, columns: Sequence[str], change: Callable[[Any], 
 def dropped(frame: pd.DataFrame, chosen: np.ndarray, columns: Sequence[str]) -> Cleaned:
     """Return the table without the chosen rows, bool [rows]; their cell of the last column is what is said of them."""
     rows = file_rows(frame)
-    cells = frame[columns[-1]]
-    changes = [Change(int(rows[i]), columns[-1], shown(cells.iloc[i]), "") for i in np.flatnonzero(chosen)]
+    cells = zip(rows[chosen], frame[columns[-1]][chosen], strict=True)
+    changes = [Change(int(row), columns[-1], shown(cell), "") for row, cell in cells]
     left = frame[~chosen].reset_index(drop=True)
     left.attrs = {**frame.attrs, "file_rows": rows[~chosen].tolist()}
     return left, changes

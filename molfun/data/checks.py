@@ -6,12 +6,12 @@ Cells of the target are judged in `target_checks`, columns that belong to it in 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 
+from molfun.data.changes import same_rows
 from molfun.data.companion_checks import check_companions
 from molfun.data.footers import is_footer, without_footer
 from molfun.data.guess import looks_like_dna
@@ -151,6 +151,8 @@ def _check_letters(frame: pd.DataFrame, name: str, chain: pd.Series, letters: st
     # Not by upper-case text: that of "ß" are two letters, and known ones.
     unknown = re.compile(f"[^{re.escape(letters + letters.lower())}]")
     rows = file_rows(frame)
+    if not unknown.search("".join(chain)):
+        return []
     found = ((row, text, unknown.search(text)) for row, text in zip(rows, chain, strict=True))
     return capped(_letter_problem(int(row), name, text, match.start()) for row, text, match in found if match)
 
@@ -199,7 +201,8 @@ def _check_kind(frame: pd.DataFrame, name: str, chain: pd.Series, letters: str) 
         is_sure = float(filled.str.len().median()) >= SURELY_DNA
         message = f"Column {name!r} has nucleotide letters only (ACGTU); if it is DNA or RNA, translate it first."
         problems.append(Problem("error" if is_sure else "warning", message, column=name))
-    lower = (chain != chain.str.upper()).to_numpy()
+    upper = chain.str.upper()
+    lower = (chain != upper).to_numpy()
     if lower.any():
         row, place = _first_place(frame, chain, lower, r"[a-z]")
         message = (
@@ -207,7 +210,7 @@ def _check_kind(frame: pd.DataFrame, name: str, chain: pd.Series, letters: str) 
             f"position {place}); they are read as upper case.{_mixed_case(chain[lower])}"
         )
         problems.append(Problem("warning", message, column=name))
-    unknown = chain.str.upper().str.contains("X", regex=False).to_numpy()
+    unknown = upper.str.contains("X", regex=False).to_numpy()
     if unknown.any() and "X" in letters:
         row, place = _first_place(frame, chain, unknown, r"[xX]")
         message = (
@@ -244,28 +247,22 @@ def _check_duplicates(frame: pd.DataFrame, columns: ColumnSettings, chains: dict
         frame = frame[filled].copy()
         frame.attrs["file_rows"] = rows
         chains = {name: chain[filled] for name, chain in chains.items()}
-    keys = pd.Series(list(zip(*(chain.str.upper() for chain in chains.values()), strict=True)), index=frame.index)
-    if not keys.duplicated().any():
+    keys = pd.Series(same_rows([chain.str.upper() for chain in chains.values()]), index=frame.index)
+    several = keys.duplicated(keep=False)
+    if not several.any():
         return []
-    targets = frame[columns.target].map(lambda cell: repr(cell.tolist() if isinstance(cell, np.ndarray) else cell))
-    same_input = keys.duplicated()
-    same_row = pd.DataFrame({"key": keys, "target": targets}).duplicated()
-    first_row = pd.Series(file_rows(frame), index=frame.index).groupby(keys).transform("first")
+    rows = pd.DataFrame({"key": keys, "row": file_rows(frame), "target": frame[columns.target]})[several]
+    rows["target"] = rows["target"].map(lambda cell: repr(cell.tolist() if isinstance(cell, np.ndarray) else cell))
+    rows["first"] = rows.groupby("key")["row"].transform("first")
+    same_input, same_row = rows.duplicated("key"), rows.duplicated(["key", "target"])
     return [
-        *capped(_pair_problems(frame, same_row, first_row, "repeats row {first} exactly; remove one of them.")),
-        *capped(
-            _pair_problems(
-                frame,
-                same_input & ~same_row,
-                first_row,
-                "has the sequence of row {first} with another target; keep one value.",
-            )
+        *_pair_problems(rows[same_row], "repeats row {first} exactly; remove one of them."),
+        *_pair_problems(
+            rows[same_input & ~same_row], "has the sequence of row {first} with another target; keep one value."
         ),
     ]
 
 
-def _pair_problems(frame: pd.DataFrame, chosen: pd.Series, first_row: pd.Series, text: str) -> Iterable[Problem]:
-    rows = file_rows(frame)
-    for index in np.flatnonzero(chosen.to_numpy()):
-        message = f"Row {rows[index]} {text.format(first=first_row.iloc[index])}"
-        yield Problem("warning", message, int(rows[index]))
+def _pair_problems(rows: pd.DataFrame, text: str) -> list[Problem]:
+    pairs = zip(rows["row"].tolist(), rows["first"].tolist(), strict=True)
+    return capped(Problem("warning", f"Row {row} {text.format(first=first)}", row) for row, first in pairs)

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from functools import lru_cache
+from functools import lru_cache, reduce
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -151,14 +151,17 @@ class Sequences:
 
         Bounds that are no higher than `limit` may be given as 0.
         """
-        shorter = most = np.zeros((), np.int32)
+        shorter, most = [], []
         for texts, lengths in zip(self._chains, self.lengths.T.astype(np.int32), strict=True):
-            shorter = shorter + np.minimum(lengths[first][:, None], lengths[second])
-            least = int(limit * shorter.min()) if shorter.size and len(self._chains) == 1 else 0
+            shortest = min(lengths[first].min(initial=LONGEST), lengths[second].min(initial=LONGEST))
+            least = int(limit * shortest) if len(self._chains) == 1 else 0
+            shorter.append(np.minimum(lengths[first][:, None], lengths[second]))
             queries, choices = texts[first].tolist(), texts[second].tolist()
-            found = cdist(queries, choices, scorer=LCSseq.similarity, score_cutoff=least, dtype=np.int32, workers=-1)
-            most = most + found
-        return np.asarray(most / np.maximum(shorter, 1), dtype=np.float64)
+            most.append(
+                cdist(queries, choices, scorer=LCSseq.similarity, score_cutoff=least, dtype=np.int32, workers=-1)
+            )
+        length = np.maximum(reduce(np.add, shorter), 1)
+        return np.asarray(reduce(np.add, most) / length, dtype=np.float64)
 
     def pair_bounds(self, first: Positions, second: Positions) -> Floats:
         """Return an upper bound of the identity of first[i] and second[i], float64 [n]."""

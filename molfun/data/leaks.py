@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from molfun.data.changes import same_rows
 from molfun.data.identity import Sequences, nearest_among
 from molfun.data.split_rows import PARTS
 from molfun.errors import DataError
@@ -25,8 +26,8 @@ BANDS = (
     (0.0, "up to 40 %"),
 )  # fmt: skip
 # Steps of comparing two sequences: each residue of the one with every 64 of the other; two cores do 3e9 a second.
-# Beyond them test rows are drawn, a few at a time.
-MAX_STEPS, STEPS_OF_ALIGNMENT = 6e9, 9e4
+# Beyond the first number test rows are drawn, a few at a time, until they have cost the second.
+MAX_STEPS, MAX_DRAWN_STEPS, STEPS_OF_ALIGNMENT = 9e9, 4e9, 9e4
 FEWEST, MOST, AT_A_TIME = 60, 2_000, 20
 LONG_NAMES = {"train": "training", "val": "validation", "test": "test"}
 
@@ -140,20 +141,11 @@ def find_leaks(
         raise DataError("There is no sequence to compare; choose the sequence columns first.")
     named = np.asarray(parts, dtype=object)
     of_part = {part: np.flatnonzero(named == part) for part in PARTS}
-    numbers = _numbers(chains)
+    numbers = same_rows(chains)
     drawn = np.random.default_rng(seed).permutation(of_part["test"])
     compared, identity, nearest = _compare(chains, numbers, drawn, of_part["train"])
     found = pd.DataFrame({"row": drawn[:compared], "identity": identity, "nearest": nearest}).sort_values("row")
     return LeakReport(found.reset_index(drop=True), len(drawn), _copies(numbers, of_part), promise)
-
-
-def _numbers(chains: Sequence[Sequence[str]]) -> np.ndarray:
-    """Return one number for all rows of the same sequence, int64 [rows]."""
-    numbers = np.zeros(len(chains[0]), np.int64)
-    for chain in chains:
-        codes, distinct = pd.factorize(np.array([*chain, ""], dtype=object)[:-1])
-        numbers = pd.factorize(numbers * len(distinct) + codes)[0]
-    return numbers
 
 
 def _compare(
@@ -171,7 +163,7 @@ def _compare(
     rows = Sequences([[chain[row] for row in kept] for chain in chains], kept)
     identity, nearest, num = [], [], 0
     while num < len(test) and (
-        whole or num < FEWEST or num * steps + rows.num_aligned * STEPS_OF_ALIGNMENT < MAX_STEPS
+        whole or num < FEWEST or num * steps + rows.num_aligned * STEPS_OF_ALIGNMENT < MAX_DRAWN_STEPS
     ):
         asked = np.arange(num, len(test) if whole else min(num + AT_A_TIME, len(test))) + len(train)
         found = nearest_among(rows, asked, np.arange(len(train)), floor=FLOOR)

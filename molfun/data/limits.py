@@ -103,7 +103,8 @@ def refuse_long_cells(frame: pd.DataFrame, shown: str, rows: Iterable[int]) -> N
         column = frame[name]
         if pd.api.types.is_numeric_dtype(column) or pd.api.types.is_datetime64_any_dtype(column):
             continue
-        lengths = column.map(_length).to_numpy(dtype="int64")
+        is_text = isinstance(column.dtype, pd.StringDtype)
+        lengths = (column.str.len().fillna(0) if is_text else column.map(_length)).to_numpy(dtype="int64")
         if len(lengths) and lengths.max() > MAX_CELL_CHARACTERS:
             place = int(lengths.argmax())
             raise DataError(

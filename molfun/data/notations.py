@@ -132,15 +132,19 @@ def typed(frame: pd.DataFrame, shown: str, separator: str = "") -> pd.DataFrame:
 
 def _typed_column(column: pd.Series, separator: str) -> tuple[pd.Series, bool]:
     """Return a column with its type, and whether it had decimal commas."""
-    if (
-        pd.api.types.is_numeric_dtype(column)
-        or not column.map(lambda cell: isinstance(cell, str) or cell is None).all()
+    is_text = isinstance(column.dtype, pd.StringDtype)
+    if pd.api.types.is_numeric_dtype(column) or not (
+        is_text or column.map(lambda cell: isinstance(cell, str) or cell is None).all()
     ):
         return column, False
-    text = column.fillna("").str.replace(UNSEEN, "", regex=True).str.strip()
+    text = column.fillna("")
+    # None of them is ASCII, which most tables are.
+    if not "".join(text.to_numpy(dtype=object)).isascii():
+        text = text.str.replace(UNSEEN, "", regex=True)
+    text = text.str.strip()
     blank = text.str.lower().isin(MISSING)
     filled = text[~blank]
-    if len(filled) and filled.str.fullmatch(QUOTED).all():
+    if len(filled) and re.fullmatch(QUOTED, filled.iloc[0]) and filled.str.fullmatch(QUOTED).all():
         filled = filled.str[1:-1].str.strip()
         text = filled.reindex(text.index, fill_value="")
     if len(filled) and _are_labels(filled):
@@ -165,6 +169,9 @@ def _numbers(filled: pd.Series, separator: str) -> tuple[pd.Series | None, bool]
     if not filled.iloc[0][-1:].isdigit() and pd.isna(pd.to_numeric(filled.iloc[:1], errors="coerce").iloc[0]):
         # Most columns of text are left at their first cell.
         return None, False
+    numbers = pd.to_numeric(filled, errors="coerce")
+    if numbers.notna().all():
+        return numbers, False
     text = filled.str.replace(MINUS, r"\1-", regex=True).str.removeprefix("'")
     numbers = pd.to_numeric(text, errors="coerce")
     if numbers.notna().all():

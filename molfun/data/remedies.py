@@ -33,10 +33,12 @@ def candidates(
     below = num_changes(frame, footer)
     frame = without_footer(frame, sequence, target)
     chains = {name: frame[name].map(plain_text) for name in sequence}
+    # Asked of the whole column first: a step that can change nothing is not tried on a million rows.
+    found = set().union(*("".join(chain.to_numpy(dtype=object)) for chain in chains.values()))
     steps = [
-        *_of_sequences(frame, chains),
+        *_of_sequences(frame, chains, found),
         *_of_target(frame, columns),
-        *_of_rows(columns, chains, letters, max_residues),
+        *_of_rows(columns, chains, set("".join(found).upper()) - set(letters), letters, max_residues),
     ]
     counted = [(step, num_changes(frame, step)) for step in steps]
     return [(step, count) for step, count in [(footer, below), *counted] if count]
@@ -50,9 +52,8 @@ def num_changes(frame: pd.DataFrame, step: Step) -> int:
         return 0
 
 
-def _of_sequences(frame: pd.DataFrame, chains: dict[str, pd.Series]) -> Iterator[Step]:
-    # Asked of the whole column first: a step that can change nothing is not tried on a million rows.
-    names, found = list(chains), set().union(*("".join(chain) for chain in chains.values()))
+def _of_sequences(frame: pd.DataFrame, chains: dict[str, pd.Series], found: set[str]) -> Iterator[Step]:
+    names = list(chains)
     dna = [name for name in names if looks_like_dna(frame[name])]
     if dna:
         yield TranslateStep(columns=dna, source="dna")
@@ -133,13 +134,15 @@ def _with_units(cells: pd.Series, target: str) -> Iterator[Step]:
     yield NumbersStep(column=target, read="units")
 
 
-def _of_rows(columns: ColumnSettings, chains: dict[str, pd.Series], letters: str, max_residues: int) -> Iterator[Step]:
+def _of_rows(
+    columns: ColumnSettings, chains: dict[str, pd.Series], unknown: set[str], letters: str, max_residues: int
+) -> Iterator[Step]:
     sequence, target, task = columns.sequence, columns.target, columns.task
     upper = [chain.str.upper() for chain in chains.values()]
     yield DropStep(columns=[*sequence, target], why="missing")
     if task == "regression":
         yield DropStep(columns=[target], why="number")
-    if set().union(*("".join(chain) for chain in upper)) - set(letters):
+    if unknown:
         yield DropStep(columns=sequence, why="letters", letters=letters)
     if any(chain.str.len().max() > max_residues for chain in upper):
         yield DropStep(columns=sequence, why="longer", longest=max_residues)

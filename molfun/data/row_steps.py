@@ -50,5 +50,9 @@ class DropStep(Settings):
         }[self.why]
         chosen = np.zeros(len(frame), dtype=bool)
         for column in cells:
+            if self.why in ("missing", "number") and pd.api.types.is_float_dtype(column):
+                values = column.to_numpy(dtype=float)
+                chosen |= np.isnan(values) if self.why == "missing" else ~np.isfinite(values)
+                continue
             chosen |= column.map(unusable).to_numpy(dtype=bool)
         return dropped(frame, chosen, self.columns)

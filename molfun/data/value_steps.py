@@ -194,7 +194,8 @@ class MergeStep(Settings):
     def apply(self, frame: pd.DataFrame) -> Cleaned:
         """Return the table with one row a sequence, at the place of the first."""
         keys, target = row_keys(frame, self.columns), find(frame, self.target)
-        several = target.map(same_key).groupby(keys).transform("nunique").to_numpy() > 1
+        several = keys.duplicated(keep=False).to_numpy(copy=True)
+        several[several] = target[several].map(same_key).groupby(keys[several]).transform("nunique").to_numpy() > 1
         if self.how == "drop":
             return dropped(frame, several, self.columns)
         values = target.map(number)
@@ -203,21 +204,22 @@ class MergeStep(Settings):
             raise DataError(
                 f"Row {row}, column {self.target!r}: expected a number to merge; leave such rows out first."
             )
-        merged = values[several].astype(float).groupby(keys[several]).agg(self.how)
-        first = several & ~keys.duplicated().to_numpy()
-        return self._merged(frame, {int(i): float(merged[keys.iloc[i]]) for i in np.flatnonzero(first)}, several)
+        merged = np.zeros(len(frame))
+        merged[several] = values[several].astype(float).groupby(keys[several]).transform(self.how)
+        first = np.flatnonzero(several & ~keys.duplicated().to_numpy())
+        return self._merged(frame, dict(zip(first.tolist(), merged[first].tolist(), strict=True)), several)
 
     def _merged(self, frame: pd.DataFrame, changed: dict[int, float], several: np.ndarray) -> Cleaned:
         cleaned, target = frame.copy(), frame[self.target]
-        cleaned[self.target] = cleaned[self.target].astype(object)
-        for place, value in changed.items():
-            cleaned.iat[place, cleaned.columns.get_loc(self.target)] = value
+        cells = target.astype(object).to_numpy(copy=True)
+        cells[list(changed)] = list(changed.values())
+        cleaned[self.target] = pd.Series(cells, frame.index, dtype=object)
         others = several.copy()
         others[list(changed)] = False
         cleaned, gone = dropped(kept(cleaned, frame), others, self.columns)
-        rows = file_rows(frame)
+        rows, before = file_rows(frame), target.array
         return cleaned, [
-            *(Change(int(rows[i]), self.target, shown(target.iloc[i]), f"{value:.6g}") for i, value in changed.items()),
+            *(Change(int(rows[i]), self.target, shown(before[i]), f"{value:.6g}") for i, value in changed.items()),
             *gone,
         ]
 

@@ -74,6 +74,7 @@ def test_a_split_without_test_rows_has_nothing_to_leak() -> None:
 
 def test_of_many_rows_some_are_drawn_and_it_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(leaks, "MAX_STEPS", 1.0)
+    monkeypatch.setattr(leaks, "MAX_DRAWN_STEPS", 1.0)
     monkeypatch.setattr(leaks, "FEWEST", 41)
     rows, parts = related(300, 0), ["train"] * 40 + ["test"] * 260
     report = find_leaks([rows], parts, seed=1)
