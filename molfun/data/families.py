@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from molfun.data import mmseqs
 from molfun.data.identity import MAX_PAIRS, Positions, Sequences, by_appearance, find_clusters
@@ -161,17 +162,25 @@ def _search(rows: Sequences, limit: float, forest: _Forest) -> str:
             f"The table has {len(places):,} sequences that are no near copies of each other; up to {MAX_SEARCHED:,} "
             "can be divided by identity. Split by a column of groups instead."
         )
-    while True:
+    asked = places
+    while len(asked):
         full = np.zeros(0, np.int64)
-        num_joined = 0
-        for queries, targets in _strangers(places, forest.groups()[places]):
+        groups = forest.groups()[places]
+        for queries, targets in _strangers(places, groups):
+            queries = np.intersect1d(queries, asked)
             found = mmseqs.find_pairs(_texts(rows, queries), _texts(rows, targets), max_hits=MAX_HITS)
-            hits = np.bincount(found[:, 0], minlength=len(queries))
-            full = np.union1d(full, queries[hits >= MAX_HITS])
+            full = np.union1d(full, queries[np.bincount(found[:, 0], minlength=len(queries)) >= MAX_HITS])
             pairs = np.stack([queries[found[:, 0]], targets[found[:, 1]]], axis=1)
-            num_joined += _join_alike(rows, pairs, lowered, forest)
-        if not (num_joined and len(full)):
-            return level
+            _join_alike(rows, pairs, lowered, forest)
+        # A list that was full has room for others only where a family became large, and is no longer searched within.
+        asked = full if (_is_large(forest.groups()[places]) != _is_large(groups)).any() else asked[:0]
+    return level
+
+
+def _is_large(groups: Positions) -> NDArray[np.bool_]:
+    """Tell of each sequence whether its family could fill the list of what is found for it."""
+    _, family, sizes = np.unique(groups, return_inverse=True, return_counts=True)
+    return np.asarray((sizes > MAX_HITS // 2)[family], dtype=np.bool_)
 
 
 def _representatives(rows: Sequences, likeness: float, forest: _Forest) -> Positions:
@@ -187,15 +196,14 @@ def _representatives(rows: Sequences, likeness: float, forest: _Forest) -> Posit
 
 def _strangers(places: Positions, groups: Positions) -> Iterator[tuple[Positions, Positions]]:
     """Yield queries and targets that together have every pair of two families, and few pairs within a large one."""
-    _, family, sizes = np.unique(groups, return_inverse=True, return_counts=True)
-    is_large = sizes > MAX_HITS // 2
-    small, large = places[~is_large[family]], places[is_large[family]]
+    is_large = _is_large(groups)
+    small, large = places[~is_large], places[is_large]
     if len(small):
         yield small, small
     if len(small) and len(large):
         yield large, small
     # Two different numbers differ in a bit.
-    number = np.cumsum(is_large)[family[is_large[family]]] - 1
+    number = np.unique(groups[is_large], return_inverse=True)[1]
     for bit in range(int(number.max(initial=0)).bit_length()):
         has_bit = (number >> bit) % 2 == 1
         yield large[has_bit], large[~has_bit]

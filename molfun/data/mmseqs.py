@@ -62,6 +62,8 @@ def find_pairs(
     Raises:
         DataError: MMseqs2 is not installed, fails, or takes too long.
     """
+    if not queries or not targets:
+        return np.empty((0, 2), np.int64)
     with _Workplace(limit_seconds) as place:
         place.add("queries", queries)
         place.add("targets", targets)
@@ -83,6 +85,8 @@ def find_near_copies(sequences: Sequence[str], identity: float, *, limit_seconds
     Raises:
         DataError: As `find_pairs`.
     """
+    if not sequences:
+        return np.empty((0, 2), np.int64)
     with _Workplace(limit_seconds) as place:
         place.add("all", sequences)
         place.run(
