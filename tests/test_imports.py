@@ -14,6 +14,7 @@ ROOT = Path(__file__).parents[1]
 HEAVY = ("torch", "transformers", "peft", "wandb", "langfuse")
 TORCH_FREE = (
     *("molfun", "molfun.errors", "molfun.settings", "molfun.home", "molfun.cli", "molfun.terminal"),
+    *("molfun.structure_metrics", "molfun.superposition"),
     *("molfun.data*", "molfun.tracking*", "molfun.runs*", "molfun.ui*"),
     *("molfun.adapters", "molfun.adapters.alphabet", "molfun.adapters.catalog"),
     *(

@@ -180,3 +180,9 @@ def test_check_table_speaks_of_the_rows_of_the_file(tmp_path):
     (tmp_path / "t.csv").write_text("\n".join(["seq,y", *lines[:4], "", *lines[4:9], "AC?DE,3.5"]))
     (problem,) = find(read_table(tmp_path / "t.csv"))
     assert (problem.row, problem.value) == (12, "?")
+
+
+def test_columns_of_a_table_are_no_structures():
+    (problem,) = find(table(), REGRESSION.model_copy(update={"task": "structure"}))
+    assert (problem.severity, problem.column) == ("error", "y")
+    assert "needs a measured structure a row, but this is a column of a table" in problem.message
