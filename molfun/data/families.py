@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from molfun.data import mmseqs
-from molfun.data.identity import MAX_PAIRS, Positions, Sequences, by_appearance, find_clusters
+from molfun.data.identity import CHUNK_PAIRS, MAX_PAIRS, Positions, Sequences, by_appearance, find_clusters
 from molfun.errors import DataError
 
 # One alignment takes some 30 us: more than a minute's worth of them is left to a search.
@@ -215,9 +215,11 @@ def _check(rows: Sequences, limit: float, forest: _Forest) -> tuple[int, int]:
     most = min(MAX_CHECKED, num, CHECKED_PAIRS // num, int(CHECKED_ALIGNED / (num * max(share, 1e-9))))
     drawn = np.random.default_rng(0).choice(num, max(1, most), replace=False)
     num_missed = 0
-    for place in drawn.tolist():
-        bounds = rows.bounds(np.array([place]), np.arange(num), limit)[0]
-        near = np.flatnonzero((bounds > limit) & (forest.groups() != forest.root(place)))
-        pairs = np.stack([np.full(len(near), place), near], axis=1)
-        num_missed += _join_alike(rows, pairs, limit, forest) > 0
+    for part in np.array_split(drawn, 1 + len(drawn) * num // CHUNK_PAIRS):
+        for place, bounds in zip(part.tolist(), rows.bounds(part, np.arange(num), limit), strict=True):
+            near = [
+                other for other in np.flatnonzero(bounds > limit).tolist() if forest.root(other) != forest.root(place)
+            ]
+            pairs = np.array([(place, other) for other in near], np.int64).reshape(-1, 2)
+            num_missed += bool(near) and _join_alike(rows, pairs, limit, forest) > 0
     return len(drawn), num_missed
