@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from typer.testing import CliRunner
 
 from molfun.cli import app
 from molfun.errors import DataError, MolfunError
+from tests.data.test_identity import related
 from tests.data.test_mutations import WILD_TYPE
 
 RUNNER = CliRunner()
@@ -67,6 +69,16 @@ def test_check_by_identity_says_what_to_do_instead(scan: Path, recipe: Path) -> 
     assert done.exit_code == 2
     assert "At 30% identity the" in done.output
     assert "split variants of one protein by mutated position" in done.output.replace("\n", " ")
+
+
+def test_check_by_identity_says_whether_all_pairs_were_compared(tmp_path: Path) -> None:
+    path = tmp_path / "families.csv"
+    pd.DataFrame({"sequence": related(60, 0, families=12), "y": [i / 7 for i in range(60)]}).to_csv(path, index=False)
+    done = RUNNER.invoke(app, ["data", "check", str(path), "--split", "identity", "--set", "max_identity=0.6"])
+    assert done.exit_code == 0, done.output
+    said = " ".join(done.output.split())
+    assert re.search(r"All [\d,]+ pairs of different sequences were compared: no two rows of different parts", said)
+    assert check(str(path), "--split", "random")[1]["leaks"]["promise"] == ""
 
 
 def test_clean_writes_a_new_table_and_keeps_the_old_one(scan: Path, recipe: Path, tmp_path: Path) -> None:
