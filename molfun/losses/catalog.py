@@ -51,6 +51,7 @@ LOSSES: dict[str, LossCard] = {
     "bce": LossCard(classification.bce, CLASSES),
     "focal": LossCard(classification.focal, CLASSES),
     "structure": LossCard(structure.alphafold, STRUCTURES),
+    "structure_without_violation": LossCard(structure.without_violation, STRUCTURES),
     "fape": LossCard(structure.fape, STRUCTURES),
 }
 

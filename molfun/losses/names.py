@@ -15,7 +15,7 @@ LOSSES_OF_TASK: dict[str, tuple[str, ...]] = {
     "regression": ("mse", "mae", "huber", "pearson", "ranking"),
     "classification": _OF_CLASSES,
     "per_residue": _OF_CLASSES,
-    "structure": ("structure", "fape"),
+    "structure": ("structure", "structure_without_violation", "fape"),
 }
 # Fewest items of one batch for which a loss is defined; 1 for those that are not named.
 MIN_ITEMS: dict[str, int] = {"pearson": 2, "ranking": 2}

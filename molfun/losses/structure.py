@@ -57,6 +57,14 @@ def alphafold(folds: Folds, structures: Structures, weights: Weights = FINE_TUNI
     return _weighted(parts(folds, structures, weights), weights)
 
 
+def without_violation(folds: Folds, structures: Structures) -> Tensor:
+    """Return the weighted sum [B] that AlphaFold 2 is trained with from random weights.
+
+    Their atoms all lie in one place, where the violation loss pushes them apart before anything else is learned.
+    """
+    return alphafold(folds, structures, TRAINING)
+
+
 def fape(folds: Folds, structures: Structures) -> Tensor:
     """Return the mean [B] of backbone and side-chain FAPE, each as in the weighted sum."""
     only = Weights(0.5, 0.5, 0.0, 0.0, 0.0, 0.0)

@@ -32,6 +32,7 @@ Loss = Callable[[Folds, Structures], Tensor]
 LOSSES: dict[str, Loss] = {
     "backbone_fape": backbone_fape, "side_chain_fape": side_chain_fape, "torsion": torsion, "distogram": distogram,
     "plddt": plddt, "violation": violation, "structure": build_loss("structure"), "fape": build_loss("fape"),
+    "structure_without_violation": build_loss("structure_without_violation"),
 }  # fmt: skip
 every_loss = pytest.mark.parametrize("name", LOSSES)
 
