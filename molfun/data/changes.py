@@ -57,13 +57,19 @@ def row_keys(frame: pd.DataFrame, names: Sequence[str]) -> pd.Series:
     return pd.Series(same_rows(cells), index=frame.index)
 
 
-def same_rows(columns: Sequence[Sequence[Any]]) -> np.ndarray:
+def same_rows(columns: Sequence[Sequence[Any] | pd.Series]) -> np.ndarray:
     """Return a number for each row, int64 [rows]; rows with the same cells in every column have the same."""
     numbers = np.zeros(len(columns[0]), np.int64)
     for column in columns:
-        codes, distinct = pd.factorize(np.array([*column, ""], dtype=object)[:-1])
+        codes, distinct = pd.factorize(_cells(column))
         numbers = pd.factorize(numbers * (len(distinct) + 1) + codes)[0]
     return numbers
+
+
+def _cells(column: Sequence[Any] | pd.Series) -> np.ndarray:
+    if isinstance(column, pd.Series):
+        return column.to_numpy(dtype=None if pd.api.types.is_float_dtype(column) else object)
+    return np.array([*column, ""], dtype=object)[:-1]  # lists and text alike as one cell each
 
 
 def shown(cell: Any) -> str:

@@ -29,6 +29,7 @@ BANDS = (
 # Beyond the first number test rows are drawn, a few at a time, until they have cost the second.
 MAX_STEPS, MAX_DRAWN_STEPS, STEPS_OF_ALIGNMENT = 9e9, 4e9, 9e4
 FEWEST, MOST, AT_A_TIME = 60, 2_000, 20
+MORE_THAN_HALF = float(np.nextafter(0.5, 1.0))  # a split by identity at 50 % keeps rows that share just that
 LONG_NAMES = {"train": "training", "val": "validation", "test": "test"}
 
 
@@ -101,15 +102,15 @@ class LeakReport:
                 f"{self._rows_from(0.95)} share at least 95 % of their residues with a training "
                 "row: the score will say how well variants of known proteins are predicted, not new proteins."
             )
-        if highest >= 0.5:
+        if highest > 0.5:
             return (
-                f"{self._rows_from(0.5)} share at least half of their residues with a training "
+                f"{self._rows_from(MORE_THAN_HALF)} share more than half of their residues with a training "
                 "row: relatives are in both parts."
             )
         most = f"{highest:.0%}" if highest else f"{FLOOR:.0%}"
         if not self.is_sample:
             return f"No test row shares more than {most} of its residues with a training row."
-        _, high = self.interval_from(0.5)
+        _, high = self.interval_from(MORE_THAN_HALF)
         return (
             f"None of {len(self.nearest):,} drawn test rows shares more than {most} of its residues with a training "
             f"row (95 %: of all test rows at most {high:.1%} do)."

@@ -56,8 +56,9 @@ def test_chains_are_compared_together() -> None:
     ("test", "sentence"),
     [
         (mutated(1), "100% of the test rows share at least 95 % of their residues with a training row"),
-        (mutated(12), "100% of the test rows share at least half of their residues"),
+        (mutated(12), "100% of the test rows share more than half of their residues"),
         (mutated(18), "No test row shares more than 4"),
+        ("MKTAYDDDDD", "No test row shares more than 50% of its residues with a training row."),
         ("DDDDDDDDDD", "No test row shares more than 40% of its residues with a training row."),
     ],
 )
@@ -81,13 +82,14 @@ def test_of_many_rows_some_are_drawn_and_it_says_so(monkeypatch: pytest.MonkeyPa
     assert (report.is_sample, report.num_test, len(report.nearest)) == (True, 260, 60)
     assert report.nearest.equals(find_leaks([rows], parts, seed=1).nearest)
     assert report.nearest["row"].is_unique
-    share, (low, high) = report.share_from(0.5), report.interval_from(0.5)
+    half = leaks.MORE_THAN_HALF
+    share, (low, high) = report.share_from(half), report.interval_from(half)
     assert f"{share:.0%} of 60 drawn test rows (95 % interval {100 * low:.0f} to {high:.0%})" in report.sentence()
     monkeypatch.undo()
     whole = find_leaks([rows], parts)
     assert not whole.is_sample
-    assert whole.interval_from(0.5) == (whole.share_from(0.5), whole.share_from(0.5))
-    assert low < whole.share_from(0.5) < high
+    assert whole.interval_from(half) == (whole.share_from(half), whole.share_from(half))
+    assert low < whole.share_from(half) < high
     of_row = whole.nearest.set_index("row")["identity"]
     assert report.nearest["identity"].tolist() == of_row[report.nearest["row"]].tolist()
 
