@@ -3,50 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Sampler
 from torch.utils.data import Dataset as TorchDataset
 from typing_extensions import override
 
+from molfun.data.atoms import UNKNOWN
 from molfun.data.dataset import Dataset
+from molfun.data.encoded_rows import Row, RowStructure, crop_row, residue_window, row_structure
 from molfun.data.labels import NO_LABEL
+from molfun.data.proteins import Protein
 from molfun.data.settings import Task, TooLong
 from molfun.errors import DataError
-from molfun.types import Batch, Chain, SequenceEncoder, pad_rows
+from molfun.types import Batch, Chain, SequenceEncoder, Structures, pad_rows
 
-
-@dataclass(frozen=True)
-class Row:
-    """One encoded row: token ids of each chain, specials included; its target; its index in the dataset's frame."""
-
-    tokens: tuple[list[int], ...]
-    target: float | int | list[int] | None
-    row_id: int
-
-
-def residue_window(num_residues: int, max_residues: int, policy: TooLong) -> slice:
-    """Return which residues of a long sequence a model gets to see.
-
-    Args:
-        num_residues: Length of the sequence.
-        max_residues: The model's limit.
-        policy: "crop" keeps the first residues, "window" those around the middle.
-
-    Raises:
-        DataError: The sequence is longer than the limit and the policy is "refuse" or "skip".
-    """
-    if num_residues <= max_residues:
-        return slice(0, num_residues)
-    if policy in ("refuse", "skip"):
-        raise DataError(
-            f"The sequence has {num_residues} residues, the model takes {max_residues}; "
-            "remove the row, or choose crop or window."
-        )
-    first = (num_residues - max_residues) // 2 if policy == "window" else 0
-    return slice(first, first + max_residues)
+__all__ = ["Collate", "EpochSampler", "Row", "SequenceRows", "heaviest_batch", "make_loader", "residue_window"]
 
 
 class SequenceRows(TorchDataset[Row]):
@@ -62,6 +36,7 @@ class SequenceRows(TorchDataset[Row]):
         targets: Sequence[float | int | list[int]] | None = None,
         row_ids: Sequence[int] | None = None,
         file_rows: Sequence[int] | None = None,
+        structures: Sequence[Protein] | None = None,
     ) -> None:
         """Encode rows.
 
@@ -73,6 +48,7 @@ class SequenceRows(TorchDataset[Row]):
             targets: One a row; None when predicting.
             row_ids: Index of each row in its table; None counts from 0.
             file_rows: Row of each row in its file, for messages; None counts from 1.
+            structures: Measured structure of each row, chains in the order of `chains`, where that is the target.
 
         Raises:
             DataError: A letter is unknown to the model or a sequence is too long; row and chain are named.
@@ -82,8 +58,10 @@ class SequenceRows(TorchDataset[Row]):
         ids = range(num_rows) if row_ids is None else row_ids
         numbers = range(1, num_rows + 1) if file_rows is None else file_rows
         goals = [None] * num_rows if targets is None else targets
+        proteins = [None] * num_rows if structures is None else structures
         columns = list(zip(*chains, strict=True))
-        self.rows = [self._encode(*item) for item in zip(columns, goals, ids, numbers, strict=True)]
+        self.rows = [self._encode(*item) for item in zip(columns, goals, ids, numbers, proteins, strict=True)]
+        self.crop: EpochCrop | None = None
 
     def __len__(self) -> int:
         """Return the number of rows."""
@@ -91,11 +69,12 @@ class SequenceRows(TorchDataset[Row]):
 
     @override
     def __getitem__(self, index: int) -> Row:
-        return self.rows[index]
+        return self.rows[index] if self.crop is None else self.crop(self.rows[index])
 
     def _encode(
-        self, sequences: tuple[str, ...], target: float | int | list[int] | None, row_id: int, number: int
-    ) -> Row:
+        self, sequences: tuple[str, ...], target: float | int | list[int] | None, row_id: int, number: int,
+        protein: Protein | None,
+    ) -> Row:  # fmt: skip
         tokens = []
         for chain, sequence in enumerate(sequences, start=1):
             try:
@@ -105,7 +84,8 @@ class SequenceRows(TorchDataset[Row]):
                 raise DataError(f"Row {number}, chain {chain}: {error}") from None
         if isinstance(target, list):
             target = target[residue_window(len(target), self.max_residues, self.policy)]
-        return Row(tuple(tokens), target, int(row_id))
+        measured = None if protein is None else row_structure(protein, self.max_residues, self.policy)
+        return Row(tuple(tokens), target, int(row_id), measured)
 
 
 class Collate:
@@ -123,8 +103,13 @@ class Collate:
     def __call__(self, rows: Sequence[Row]) -> Batch:
         """Return the batch of `rows`, in their order."""
         chains = tuple(self._chain([row.tokens[i] for row in rows]) for i in range(len(rows[0].tokens)))
+        row_ids = torch.tensor([row.row_id for row in rows], dtype=torch.int64)
+        measured = [row.structure for row in rows if row.structure is not None]
+        if measured:
+            mask_B = torch.tensor([structure.has_atoms for structure in measured])
+            return Batch(chains, None, mask_B, row_ids, pad_structures(measured))
         targets, mask = self._targets(rows, chains[0])
-        return Batch(chains, targets, mask, torch.tensor([row.row_id for row in rows], dtype=torch.int64))
+        return Batch(chains, targets, mask, row_ids)
 
     def _chain(self, tokens: list[list[int]]) -> Chain:
         tokens_BL = pad_rows(tokens, self.encoder.pad_id)
@@ -150,6 +135,19 @@ class Collate:
         return targets_BL, targets_BL != NO_LABEL
 
 
+def pad_structures(rows: Sequence[RowStructure]) -> Structures:
+    """Return the structures of a batch, padded at the end of each row."""
+
+    def padded(name: str, fill: float) -> Tensor:
+        arrays = [torch.from_numpy(np.ascontiguousarray(getattr(row, name))) for row in rows]
+        return torch.nn.utils.rnn.pad_sequence(arrays, batch_first=True, padding_value=fill)
+
+    return Structures(
+        padded("aatype", UNKNOWN), padded("positions", 0.0), padded("mask", False), padded("number", 0),
+        padded("chain", -1),
+    )  # fmt: skip
+
+
 class EpochSampler(Sampler[int]):
     """Yields row indices, shuffled anew every epoch; (seed, epoch) alone decide the order."""
 
@@ -161,7 +159,7 @@ class EpochSampler(Sampler[int]):
             shuffle: Without it rows come in order.
             seed: Start of the random order.
         """
-        self.num_rows, self.shuffle, self.seed, self.epoch = num_rows, shuffle, seed, 0
+        self.num_rows, self.shuffle, self.seed, self.epoch, self.pass_under_way = num_rows, shuffle, seed, 0, 0
 
     def __len__(self) -> int:
         """Return the number of rows."""
@@ -173,12 +171,31 @@ class EpochSampler(Sampler[int]):
 
     @override
     def __iter__(self) -> Iterator[int]:
-        epoch, self.epoch = self.epoch, self.epoch + 1
+        epoch = self.pass_under_way = self.epoch
+        self.epoch += 1
         if not self.shuffle:
             return iter(range(self.num_rows))
         # An own generator: the global one also feeds dropout, and a resume must not depend on it.
         generator = torch.Generator().manual_seed((self.seed * 1_000_003 + epoch) % 2**63)
         return iter(torch.randperm(self.num_rows, generator=generator).tolist())
+
+
+class EpochCrop:
+    """Crops rows anew every epoch; (seed, epoch, row) alone decide how."""
+
+    def __init__(self, size: int, sampler: EpochSampler, encoder: SequenceEncoder) -> None:
+        """Keep what decides.
+
+        Args:
+            size: Most residues of a row.
+            sampler: Knows seed and epoch.
+            encoder: The model's letter table.
+        """
+        self.size, self.sampler, self.encoder = size, sampler, encoder
+
+    def __call__(self, row: Row) -> Row:
+        """Return the row as this epoch sees it."""
+        return crop_row(row, self.size, (self.sampler.seed, self.sampler.pass_under_way, row.row_id), self.encoder)
 
 
 def make_loader(
@@ -191,6 +208,7 @@ def make_loader(
     shuffle: bool,
     seed: int,
     predict: bool = False,
+    crop_size: int = 0,
 ) -> DataLoader[Row]:
     """Build the loader of one part of a dataset.
 
@@ -203,6 +221,8 @@ def make_loader(
         shuffle: Whether rows come in a new order every epoch.
         seed: Start of that order; `loader.sampler.set_epoch(epoch)` jumps to an epoch's order.
         predict: Leave targets out.
+        crop_size: Most residues of all chains of a row together; longer rows are cropped, each epoch in another place
+            (`molfun.data.crops`). For training rows; 0 leaves all as they are.
 
     Returns:
         Loader of `Batch`, whose `row_ids` index `dataset.frame`; `len(loader)` is the number of batches.
@@ -211,16 +231,20 @@ def make_loader(
         DataError: A sequence has an unknown letter, or is too long and the policy is "refuse".
     """
     frame = dataset.part(part)
+    has_targets, is_structure = not predict, dataset.task == "structure"
     rows = SequenceRows(
         [frame[f"chain_{i}"].tolist() for i in range(1, dataset.num_chains + 1)],
         encoder=encoder,
         max_residues=max_residues,
         policy=dataset.columns.too_long,
-        targets=None if predict else frame["target"].tolist(),
+        targets=frame["target"].tolist() if has_targets and not is_structure else None,
         row_ids=frame.index.tolist(),
         file_rows=frame["row"].tolist(),
+        structures=[dataset.structure_of(row) for row in frame.index] if has_targets and is_structure else None,
     )
     sampler = EpochSampler(len(rows), shuffle=shuffle, seed=seed)
+    if crop_size:
+        rows.crop = EpochCrop(crop_size, sampler, encoder)
     generator = torch.Generator().manual_seed(seed)
     collate = Collate(encoder, dataset.task)
     return DataLoader(
@@ -240,6 +264,6 @@ def heaviest_batch(loader: DataLoader[Row]) -> Batch | None:
     rows = loader.dataset
     if not isinstance(rows, SequenceRows) or not len(rows):
         return None
-    longest = sorted(rows.rows, key=lambda row: sum(map(len, row.tokens)), reverse=True)
+    longest = sorted((rows[i] for i in range(len(rows))), key=lambda row: sum(map(len, row.tokens)), reverse=True)
     heaviest: Batch = loader.collate_fn(longest[: loader.batch_size])
     return heaviest

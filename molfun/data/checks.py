@@ -22,6 +22,7 @@ from molfun.data.problems import Problem, capped
 from molfun.data.row_numbers import file_rows
 from molfun.data.settings import ColumnSettings
 from molfun.data.spellings import advice
+from molfun.data.structure_checks import check_structures
 from molfun.data.target_checks import check_target
 from molfun.errors import nearest, printable
 
@@ -66,6 +67,7 @@ def check_table(frame: pd.DataFrame, columns: ColumnSettings, *, letters: str, m
         problems += _check_letters(frame, name, chain, letters)
         problems += _check_lengths(frame, name, chain, columns, max_residues)
         problems += _check_kind(frame, name, chain, letters)
+    problems += check_structures(frame, columns)
     problems += check_target(frame, columns)
     if columns.task == "regression":
         problems += check_outliers(frame, columns.target)

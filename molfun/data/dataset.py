@@ -17,8 +17,10 @@ import pandas as pd
 import yaml
 
 from molfun.data.prepared import Prepared, count_parts, prepare_datasets
-from molfun.data.saved import FACTS, ROWS, read_facts, read_rows
+from molfun.data.proteins import Protein
+from molfun.data.saved import FACTS, ROWS, read_facts, read_rows, read_store
 from molfun.data.settings import ColumnSettings, SplitSettings, Task
+from molfun.data.structure_store import StructureStore, save_arrays
 from molfun.errors import DataError, nearest, printable
 
 DATASET_ID = re.compile(r"[a-z0-9][a-z0-9-]{0,99}")
@@ -39,10 +41,12 @@ class Dataset:
         classes: Class names by index, empty for regression.
         frame: Columns `chain_1`..`chain_k` (str, upper case), `target` (float, class index, or list of class indices
             with -1 = no label), `split` ("train", "val", "test"), `row` (int, row of the file), and `aligned` (str with
-            gaps) where the table has an alignment of its one chain.
+            gaps) where the table has an alignment of its one chain, and `ROW_COLUMNS` where it has structures. The
+            target of the task "structure" is the name of the structure.
         about: source, citation, licence, notes, example; sha256 of the content; created (ISO time); unseen_classes
             (without any training row); for regression `target_mean` and `target_std` of the training rows; for folds
             `table` (sha256 without the split, the same for all of them) and `folds_of` (the name that they share).
+        structures: Measured structures, None where the table had none; `structure_of` reads one.
     """
 
     id: str
@@ -53,6 +57,7 @@ class Dataset:
     classes: tuple[str, ...]
     frame: pd.DataFrame
     about: dict[str, Any]
+    structures: StructureStore | None = None
 
     @property
     def task(self) -> Task:
@@ -90,6 +95,21 @@ class Dataset:
                     "none of them; save the data again with crop or window, or choose another model."
                 )
         return fitting
+
+    def structure_of(self, row: int) -> Protein:
+        """Return the measured structure of a row.
+
+        Args:
+            row: Its index in `frame`.
+
+        Raises:
+            DataError: The dataset has no structures, or its files are damaged.
+        """
+        if self.structures is None:
+            raise DataError(f"The dataset {self.name!r} has no structures; save it from structure files.")
+        facts = self.frame.loc[row]
+        chains = [facts[f"chain_{i}"] for i in range(1, self.num_chains + 1)]
+        return self.structures.protein(facts, chains, self.columns.sequence)
 
     def part(self, name: str) -> pd.DataFrame:
         """Return the rows of "train", "val" or "test", with their index in `frame`."""
@@ -131,7 +151,7 @@ def write_dataset(root: Path, prepared: Prepared) -> Dataset:
     folder = Path(root) / prepared.content["id"]
     if not (folder / FACTS).exists():
         about = {**prepared.content["about"], "created": datetime.now(UTC).isoformat(timespec="seconds")}
-        _write(folder, prepared.rows, {**prepared.content, "about": about})
+        _write(folder, prepared.rows, {**prepared.content, "about": about}, prepared.structures)
     return load_dataset(root, folder.name)
 
 
@@ -149,6 +169,7 @@ def load_dataset(root: Path, dataset_id: str) -> Dataset:
     try:
         facts = read_facts(folder)
         frame = read_rows(folder, facts)
+        store = read_store(folder, facts, frame)
     except DataError as error:
         raise DataError(
             f"The dataset {dataset_id!r} in {printable(str(folder), 500)} cannot be read: {str(error).rstrip('.')}; "
@@ -157,7 +178,8 @@ def load_dataset(root: Path, dataset_id: str) -> Dataset:
     if facts.task == "per_residue":
         frame["target"] = [cell.tolist() for cell in frame["target"]]
     about = facts.about.model_dump(exclude_unset=True)
-    return Dataset(dataset_id, facts.name, folder, facts.columns, facts.split, tuple(facts.classes), frame, about)
+    classes = tuple(facts.classes)
+    return Dataset(dataset_id, facts.name, folder, facts.columns, facts.split, classes, frame, about, store)
 
 
 def list_datasets(root: Path) -> list[dict[str, Any]]:
@@ -172,12 +194,14 @@ def list_datasets(root: Path) -> list[dict[str, Any]]:
     return sorted(found, key=lambda entry: str(entry["created"]), reverse=True)
 
 
-def _write(folder: Path, rows: pd.DataFrame, content: dict[str, Any]) -> None:
+def _write(folder: Path, rows: pd.DataFrame, content: dict[str, Any], arrays: Mapping[str, np.ndarray]) -> None:
     """Write aside, then rename: nobody ever sees half a dataset."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     aside = Path(tempfile.mkdtemp(prefix=".saving-", dir=folder.parent))
     try:
         rows.to_parquet(aside / ROWS, index=False)
+        if arrays:
+            save_arrays(aside, arrays)
         (aside / FACTS).write_text(yaml.safe_dump(content, sort_keys=False, allow_unicode=True), encoding="utf-8")
         aside.rename(folder)
     except OSError as error:

@@ -12,6 +12,7 @@ import pandas as pd
 
 from molfun.data.dataset import Dataset, list_datasets, load_dataset, write_dataset
 from molfun.data.prepared import Prepared, prepare_datasets
+from molfun.data.proteins import STRUCTURE
 from molfun.data.saved import read_facts
 from molfun.data.settings import ColumnSettings, SplitSettings
 from molfun.data.splits import KINDS
@@ -128,6 +129,8 @@ def _as_table(dataset: Dataset) -> pd.DataFrame:
     if dataset.task == "classification":
         targets = targets.map(lambda index: dataset.classes[int(index)])
     frame[dataset.columns.target] = targets
+    if dataset.structures is not None:
+        frame[STRUCTURE] = pd.Series([dataset.structure_of(row) for row in dataset.frame.index], dtype=object)
     frame.attrs["file_rows"] = dataset.frame["row"].to_numpy()
     return frame
 

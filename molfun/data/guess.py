@@ -10,6 +10,7 @@ import pandas as pd
 from molfun.data.companions import mean_of, replicates_of
 from molfun.data.labels import number, residue_labels
 from molfun.data.notations import is_date, is_nearly_number
+from molfun.data.proteins import ABOUT_STRUCTURE, STRUCTURE, Protein
 from molfun.data.settings import ColumnSettings, Task
 from molfun.data.spellings import advice
 
@@ -45,6 +46,8 @@ def guess_columns(frame: pd.DataFrame) -> ColumnSettings:
     Returns:
         Settings whose `sequence` is empty or whose `target` is "" where nothing fits.
     """
+    if STRUCTURE in frame.columns:
+        return _of_structures(frame)
     proteins = [name for name in frame.columns if looks_like_protein(frame[name])]
     labels = _label_column(frame, proteins)
     sequences = _sequences(frame, [name for name in proteins if name != labels])
@@ -58,6 +61,16 @@ def guess_columns(frame: pd.DataFrame) -> ColumnSettings:
         return ColumnSettings(sequence=sequences, target=labels, task="per_residue")
     target, task = _target(frame, sequences)
     return ColumnSettings(sequence=sequences, target=target, task=task)
+
+
+def _of_structures(frame: pd.DataFrame) -> ColumnSettings:
+    """Propose the chains that every structure has; a measured value that was joined to them, else they themselves."""
+    proteins = [cell for cell in frame[STRUCTURE] if isinstance(cell, Protein)]
+    columns = dict.fromkeys(column for protein in proteins for column in protein.columns)
+    shared = [name for name in columns if all(name in protein.columns for protein in proteins)]
+    joined = frame.drop(columns=[name for name in (*ABOUT_STRUCTURE, *columns, STRUCTURE) if name in frame])
+    target, task = _target(joined, shared)
+    return ColumnSettings(sequence=shared, target=target or STRUCTURE, task=task if target else "structure")
 
 
 def looks_like_protein(column: pd.Series) -> bool:

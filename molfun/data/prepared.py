@@ -6,15 +6,17 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from molfun.data.rows import encode_rows
+from molfun.data.proteins import STRUCTURE
+from molfun.data.rows import chosen_proteins, encode_rows
 from molfun.data.settings import ColumnSettings, SplitSettings
 from molfun.data.splits import PARTS, assign_splits
+from molfun.data.structure_store import structure_arrays
 from molfun.data.tables import file_rows
 from molfun.errors import DataError
 
@@ -26,10 +28,12 @@ class Prepared:
     Attributes:
         rows: As `Dataset.frame` has them.
         content: What `dataset.yaml` will say.
+        structures: Arrays of `structure_arrays`; empty where the rows have no structures.
     """
 
     rows: pd.DataFrame
     content: dict[str, Any]
+    structures: Mapping[str, np.ndarray] = field(default_factory=dict)
 
 
 def prepare_datasets(
@@ -57,12 +61,13 @@ def prepare_datasets(
     has_folds = any(split.num_folds for split in splits.values())
     told = columns.model_dump(mode="json")
     common = {**(about or {}), "table": content_hash(rows, told, None, classes)} if has_folds else dict(about or {})
+    arrays = structure_arrays(chosen_proteins(frame, columns)) if STRUCTURE in frame.columns else {}
     found = []
     for name, split in splits.items():
         divided = rows.assign(split=assign_splits(frame, columns, split).to_numpy())
         facts: dict[str, Any] = {"sha256": content_hash(divided, told, split.model_dump(mode="json"), classes)}
         facts |= {"unseen_classes": _unseen_classes(divided, classes, columns), **_target_scale(divided, columns)}
-        found.append(Prepared(divided, _content(name, divided, columns, split, classes, common | facts)))
+        found.append(Prepared(divided, _content(name, divided, columns, split, classes, common | facts), arrays))
     return found
 
 
@@ -95,7 +100,7 @@ def slug(name: str) -> str:
 
 def _unseen_classes(rows: pd.DataFrame, classes: tuple[str, ...], columns: ColumnSettings) -> list[str]:
     """Return the classes without any training row: no model can learn to predict them."""
-    if columns.task == "regression":
+    if columns.task in ("regression", "structure"):
         return []
     train = rows.loc[rows["split"] == "train", "target"]
     seen = set(train) if columns.task == "classification" else {index for cell in train for index in cell}

@@ -16,7 +16,9 @@ from molfun.data.labels import (
     residue_class_names,
     residue_labels,
 )
-from molfun.data.settings import ColumnSettings
+from molfun.data.proteins import STRUCTURE, Protein
+from molfun.data.settings import ColumnSettings, Task
+from molfun.data.structure_store import structure_rows
 from molfun.data.tables import file_rows
 from molfun.errors import DataError, nearest
 
@@ -24,10 +26,11 @@ ALIGNED = "aligned"
 
 
 def encode_rows(frame: pd.DataFrame, columns: ColumnSettings) -> tuple[pd.DataFrame, tuple[str, ...]]:
-    """Return (rows with `chain_k` and `target`, class names) of a table.
+    """Return (rows with `chain_k` and `target`, class names) of a table; of structures with `ROW_COLUMNS`, too.
 
     Raises:
-        DataError: A column is absent, or a cell of the target cannot be read.
+        DataError: A column is absent, a cell of the target cannot be read, or a structure has other letters than its
+            row.
     """
     for name in [*columns.sequence, columns.target]:
         if name not in frame.columns:
@@ -39,9 +42,49 @@ def encode_rows(frame: pd.DataFrame, columns: ColumnSettings) -> tuple[pd.DataFr
     chains = {f"chain_{i}": frame[name].map(_sequence) for i, name in enumerate(columns.sequence, start=1)}
     targets, classes = _encode_targets(frame, columns)
     rows = pd.DataFrame({**chains, "target": pd.Series(targets, index=frame.index)})
+    if STRUCTURE in frame.columns:
+        described = structure_rows(chosen_proteins(frame, columns)).set_index(frame.index)
+        rows = pd.concat([rows, described], axis=1)
     if len(columns.sequence) == 1 and ALIGNED in frame.columns and ALIGNED not in columns.sequence:
         rows[ALIGNED] = frame[ALIGNED].map(_sequence)
     return rows.reset_index(drop=True), classes
+
+
+def chosen_proteins(frame: pd.DataFrame, columns: ColumnSettings) -> list[Protein]:
+    """Return the structure of each row with the chains of the sequence columns, in the order of these.
+
+    Raises:
+        DataError: A row has none, it lacks a chain, or has other residues than the row's sequences.
+    """
+    found = []
+    cells = zip(frame[STRUCTURE], *(frame[name].map(_sequence) for name in columns.sequence), strict=True)
+    for row, (protein, *sequences) in zip(file_rows(frame), cells, strict=True):
+        if not isinstance(protein, Protein):
+            raise DataError(f"Row {row}, column {STRUCTURE!r}: expected a structure, found {protein!r}; remove it.")
+        found.append(protein.ordered(columns.sequence))
+        for name, sequence in zip(columns.sequence, sequences, strict=True):
+            if mismatch := sequence_mismatch(protein.sequence_of(name), sequence, columns.task):
+                raise DataError(f"Row {row}, column {name!r}: {mismatch}.")
+    return found
+
+
+def sequence_mismatch(measured: str, sequence: str, task: Task) -> str:
+    """Return in which way a sequence is not that of its structure, "" where it is.
+
+    Mutants may be predicted from the wild type's structure, not folded onto it: only one task compares letters.
+    """
+    if len(measured) != len(sequence):
+        return (
+            f"the sequence has {len(sequence)} residues, its structure {len(measured)}; leave the sequences of "
+            "structures as they were read"
+        )
+    if task == "structure" and measured != sequence:
+        place = next(i for i, pair in enumerate(zip(measured, sequence, strict=True)) if pair[0] != pair[1])
+        return (
+            f"position {place + 1} is {sequence[place]!r}, in its structure {measured[place]!r}; leave the sequences "
+            "of structures as they were read"
+        )
+    return ""
 
 
 def _sequence(cell: Any) -> str:
@@ -52,6 +95,10 @@ def _encode_targets(frame: pd.DataFrame, columns: ColumnSettings) -> tuple[list[
     cells = frame[columns.target]
     if columns.task == "regression":
         return _numbers(frame, columns.target), ()
+    if columns.task == "structure":
+        if columns.target != STRUCTURE or STRUCTURE not in frame.columns:
+            raise DataError(f"The target of the task structure is the column {STRUCTURE!r} of structures; choose it.")
+        return [getattr(cell, "name", "") for cell in cells], ()
     _refuse_missing(frame, columns.target)
     if columns.task == "classification":
         classes = class_names(cells)

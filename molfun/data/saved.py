@@ -12,6 +12,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, NonNegativeInt, Vali
 from molfun.data.parquet import read_parquet
 from molfun.data.settings import ColumnSettings, SplitSettings, Task
 from molfun.data.splits import PARTS
+from molfun.data.structure_store import ROW_COLUMNS, StructureStore, open_store
 from molfun.errors import DataError, SettingError, printable
 from molfun.yaml_files import load_mapping
 
@@ -19,6 +20,7 @@ FACTS, ROWS = "dataset.yaml", "rows.parquet"
 MAX_FACTS_BYTES = 16 * 1024**2
 MAX_SHOWN_CHARACTERS = 2_000
 NO_LABEL = -1
+TEXT_COLUMNS = ("structure_name", "structure_chains", "structure_sha256")
 
 ShownText = Annotated[str, AfterValidator(lambda text: printable(text, MAX_SHOWN_CHARACTERS))]
 
@@ -90,13 +92,26 @@ def read_rows(folder: Path, facts: Facts) -> pd.DataFrame:
     return frame
 
 
+def read_store(folder: Path, facts: Facts, rows: pd.DataFrame) -> StructureStore | None:
+    """Open the structures of a saved dataset, None where it has none.
+
+    Raises:
+        DataError: As in `open_store`.
+    """
+    if ROW_COLUMNS[0] not in rows:
+        return None
+    return open_store(folder, rows, len(facts.columns.sequence))
+
+
 def _problem(frame: pd.DataFrame, facts: Facts) -> str:
     """Return in which way rows are not those of a dataset; empty where they are."""
     chains = [f"chain_{i}" for i in range(1, len(facts.columns.sequence) + 1)]
     expected = {*chains, "target", "split", "row"}
+    if facts.task == "structure" or set(ROW_COLUMNS) & set(frame):
+        expected |= set(ROW_COLUMNS)
     if not expected <= set(frame) <= expected | {"aligned"}:
         return "columns are missing"
-    texts = [name for name in (*chains, "split", "aligned") if name in frame]
+    texts = [name for name in (*chains, "split", "aligned", *TEXT_COLUMNS) if name in frame]
     if not all(isinstance(cell, str) for name in texts for cell in frame[name]):
         return "a sequence is no text"
     if {part: int((frame["split"] == part).sum()) for part in PARTS} != facts.counts or len(frame) != facts.rows:
@@ -125,10 +140,17 @@ def _residues_problem(frame: pd.DataFrame, num_classes: int) -> str:
     return ""
 
 
+def _name_problem(frame: pd.DataFrame, num_classes: int) -> str:
+    return "" if all(isinstance(cell, str) for cell in frame["target"]) else "a target is no structure"
+
+
 def _are_classes(target: Any, num_classes: int) -> bool:
     if not isinstance(target, np.ndarray) or not np.issubdtype(target.dtype, np.integer):
         return False
     return not len(target) or bool(target.min() >= NO_LABEL and target.max() < num_classes)
 
 
-_TARGET_PROBLEMS = {"regression": _number_problem, "classification": _class_problem, "per_residue": _residues_problem}
+_TARGET_PROBLEMS = {
+    "regression": _number_problem, "classification": _class_problem, "per_residue": _residues_problem,
+    "structure": _name_problem,
+}  # fmt: skip
