@@ -10,13 +10,16 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
 from molfun.data.settings import Task
 from molfun.errors import DataError
-from molfun.evaluation.predictor import Predictor, Progress
+
+if TYPE_CHECKING:  # which loads torch, and the app learns intervals without
+    from molfun.evaluation.predictor import Predictor, Progress
 
 FEWEST_ROWS = 20
 

@@ -65,6 +65,11 @@ def read_predictions(folder: RunFolder) -> pd.DataFrame | None:
     return _read_table(folder, "test.parquet", {"row", "target", "prediction"})
 
 
+def read_validation(folder: RunFolder) -> pd.DataFrame | None:
+    """Return the predictions on the validation rows with the best weights, None where there are none to read."""
+    return _read_table(folder, "val.parquet", {"row", "target", "prediction"})
+
+
 def read_baselines(folder: RunFolder) -> pd.DataFrame | None:
     """Return what the baselines predict for the test rows, a column each; None where that cannot be read."""
     return _read_table(folder, "baselines.parquet", {"row", "target"})

@@ -179,7 +179,7 @@ def _varies(arm: Arm) -> bool:
     The mean of the training rows does not: pooled, it is low wherever the rows that are tested are high, which looks
     like a negative correlation and is none (Parker et al. 2007, BMC Bioinformatics 8:326).
     """
-    return any(fold["prediction"].nunique() > 1 for table in arm.rounds for _, fold in table.groupby("fold"))
+    return any(fold["prediction"].astype(str).nunique() > 1 for table in arm.rounds for _, fold in table.groupby("fold"))
 
 
 def _pool_arm(cross: CrossValidation, title: str) -> Arm:

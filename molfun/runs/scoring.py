@@ -42,16 +42,20 @@ def score(
     model: MolfunStructureModel,
     loader: DataLoader[Any],
     *,
+    validation: DataLoader[Any],
     distributed: BaseDistributedStrategy,
     amp: bool,
 ) -> None:
     """Predict the test rows on all processes and write their scores beside those of simple baselines.
+
+    The validation rows are predicted with the same weights: intervals are learned from them.
 
     Args:
         folder: Has the checkpoints, and gets predictions and scoreboard.
         dataset: Its test part is predicted.
         model: As it was trained; it gets the best weights.
         loader: Batches of the test rows.
+        validation: Batches of the validation rows.
         distributed: How the run is spread.
         amp: Whether to compute in mixed precision.
     """
@@ -60,11 +64,23 @@ def score(
         return
     best = folder.checkpoints / BEST
     manifest = load_weights(model, best if best.is_dir() else folder.checkpoints / LAST)
-    shared = _watched(distributed.wrap_loader(loader, shuffle=False), folder if distributed.is_main_process else None)
+    main = folder if distributed.is_main_process else None
     precision = Precision(distributed.device, amp=amp)
-    table, scores = predict_table(model, shared, precision, classes=dataset.classes, collect=distributed.collect)
-    if distributed.is_main_process:
-        _write_scores(folder, dataset, manifest, table, scores, precision)
+
+    def predict(loader: DataLoader[Any]) -> tuple[pd.DataFrame, dict[str, float]]:
+        shared = _watched(distributed.wrap_loader(loader, shuffle=False), main)
+        return predict_table(model, shared, precision, classes=dataset.classes, collect=distributed.collect)
+
+    table, scores = predict(loader)
+    board = _write_scores(folder, dataset, manifest, table, scores) if main else {}
+    # After the test score, which a validation row that breaks must not cost.
+    if len(validation):
+        rows, _ = predict(validation)
+        if main:
+            _write_rows(folder, dataset, rows, "val")
+    if main:
+        _add_baselines(folder, dataset, table, board, precision)
+        logger.info("Test: %s", ", ".join(f"{k} {v:.4g}" for k, v in scores.items()))
 
 
 def _watched(loader: Iterable[Batch], folder: RunFolder | None) -> Iterator[Batch]:
@@ -88,14 +104,18 @@ class _Signs:
             self.folder.write_state(heartbeat=time.time())
 
 
-def _write_scores(
-    folder: RunFolder, dataset: Dataset, manifest: Mapping[str, Any], table: pd.DataFrame, scores: Mapping[str, float],
-    precision: Precision,
-) -> None:  # fmt: skip
-    """Write the predictions of the test rows, and their scores beside those of simple baselines."""
+def _write_rows(folder: RunFolder, dataset: Dataset, table: pd.DataFrame, part: str) -> None:
+    """Write predictions under the rows' numbers in the file."""
     table.insert(0, "row", dataset.frame["row"].to_numpy()[table.pop("row_id").to_numpy()])
     folder.predictions.mkdir(exist_ok=True)
-    table.to_parquet(folder.predictions / "test.parquet", index=False)
+    table.to_parquet(folder.predictions / f"{part}.parquet", index=False)
+
+
+def _write_scores(
+    folder: RunFolder, dataset: Dataset, manifest: Mapping[str, Any], table: pd.DataFrame, scores: Mapping[str, float]
+) -> dict[str, Any]:
+    """Write the predictions of the test rows and their scores; return the scoreboard, still without baselines."""
+    _write_rows(folder, dataset, table, "test")
     board = {
         "primary": PRIMARY_METRIC[dataset.task], "test": {"metrics": scores, "rows": len(table)},
         "checkpoint": {"epoch": manifest["epoch"], "weights": manifest["weights"]},
@@ -104,10 +124,16 @@ def _write_scores(
     # Written before the baselines, which can take a while on a large table and must not cost the score.
     folder.write_scoreboard(board)
     folder.write_state(heartbeat=time.time())
+    return board
+
+
+def _add_baselines(
+    folder: RunFolder, dataset: Dataset, table: pd.DataFrame, board: Mapping[str, Any], precision: Precision
+) -> None:
+    """Write what simple baselines reach on the test rows beside the scores of the run."""
     baselines = _predict_baselines(folder, dataset, precision)
     folder.write_scoreboard({**board, "baselines": score_baselines(dataset, baselines)})
     _keep_baselines(folder, dataset, table, baselines)
-    logger.info("Test: %s", ", ".join(f"{k} {v:.4g}" for k, v in scores.items()))
 
 
 def _predict_baselines(folder: RunFolder, dataset: Dataset, precision: Precision) -> dict[str, np.ndarray]:

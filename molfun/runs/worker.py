@@ -107,8 +107,9 @@ class Worker:
         # Who sends a signal wants the process gone within seconds; a request in the folder leaves time for the score.
         # Collected, because the processes predict together or not at all.
         if not any(self.distributed.collect(bool(self.signalled))):
-            test = self._loader(dataset, model, "test")
-            score(self.folder, dataset, model, test, distributed=self.distributed, amp=strategy.settings.amp)
+            test, val = (self._loader(dataset, model, part) for part in ("test", "val"))
+            amp = strategy.settings.amp
+            score(self.folder, dataset, model, test, validation=val, distributed=self.distributed, amp=amp)
         return how_it_ended(progress)
 
     def _fitting(self, dataset: Dataset, max_residues: int) -> Dataset:

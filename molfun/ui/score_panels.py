@@ -14,6 +14,7 @@ from molfun.data.leaks import BANDS
 from molfun.data.settings import PRIMARY_METRIC
 from molfun.runs.store import RunFolder
 from molfun.ui import shell, text, theme
+from molfun.ui.coverage_panel import draw_coverage
 from molfun.ui.live_chart import CONFIG
 from molfun.ui.row_panels import draw_chosen_row, draw_row, nearest_rows
 from molfun.ui.score_figures import (
@@ -50,6 +51,7 @@ def draw_scores(folder: RunFolder, dataset: Dataset | None, predictions: pd.Data
         stamp = f"{folder.id}-{(folder.predictions / 'test.parquet').stat().st_mtime_ns}"
         _draw_metrics(stamp, predictions, dataset)
         _draw_groups(stamp, predictions, dataset)
+        draw_coverage(folder, stamp, predictions, dataset)
         _draw_pictures(predictions, dataset)
         _draw_errors(predictions, dataset)
 

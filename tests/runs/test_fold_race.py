@@ -4,13 +4,22 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
 import pytest
+from typer.testing import CliRunner
 
+from molfun.cli import app
 from molfun.data.dataset import list_datasets, load_dataset
 from molfun.errors import DataError, MolfunError, SettingError
+from molfun.runs.certainty import read_validation
+from molfun.runs.cross_validation import find_cross_validations, pool
 from molfun.runs.fold_race import plan_fold_race
+from molfun.runs.loading import load
+from molfun.runs.race import enter
+from molfun.runs.status import run_status
 from molfun.runs.store import RUN_ID, RunStore
-from tests.real_runs import few_rows
+from tests.real_runs import few_rows, kill_all, wait_for_end
 
 TINY = {"model.name": "esm2_8m", "model.weights": "random", "training.num_threads": "1"}
 
@@ -79,3 +88,40 @@ def test_nothing_is_saved_for_a_race_that_is_too_large(home: Path, values: dict[
     with pytest.raises(SettingError, match="would have 400 runs"):
         plan_fold_race(home, values, "r-cv", num_folds=100, changes=TINY)
     assert list_datasets(home / "datasets") == []
+
+
+@pytest.mark.slow
+def test_folds_that_were_trained_are_pooled_and_predict_together(
+    home: Path, values: dict[str, object], tmp_path: Path
+) -> None:
+    changes = {**TINY, "training.epochs": "1", "strategy.amp": "false"}
+    entries = plan_fold_race(home, values, "real-cv", num_folds=2, changes=changes, kinds=["head_only"])
+    folders = [enter(home, entry) for entry in entries]
+    assert [enter(home, entry).path for entry in entries] == [folder.path for folder in folders]
+    try:
+        for folder in folders:
+            wait_for_end(folder)
+            assert run_status(folder).status == "finished", folder.log_tail()
+    finally:
+        for folder in folders:
+            kill_all(folder)
+    (arm,) = pool(find_cross_validations(folders)[0])
+    assert arm.pooled is not None
+    assert sorted(arm.pooled.rows) == list(range(2, 42))
+    for folder in folders:
+        rows = load_dataset(home / "datasets", folder.spec.data.dataset).part("val")
+        found = read_validation(folder)
+        assert found is not None
+        assert found["row"].tolist() == rows["row"].tolist()
+        assert found["target"].tolist() == pytest.approx(rows["target"].tolist())
+        single = load(folder.id).predict(rows["chain_1"].tolist())
+        assert found["prediction"].tolist() == pytest.approx(single["prediction"].tolist(), abs=1e-5)
+    new = tmp_path / "new.csv"
+    new.write_text("sequence\nMKTAYIAKQR\nMKTAYIAKQK\n")
+    command = ["predict", folders[0].id, str(new), "-o", str(tmp_path / "out.csv"), "--with", folders[1].id]
+    done = CliRunner().invoke(app, command)
+    assert done.exit_code == 0, done.output
+    together = pd.read_csv(tmp_path / "out.csv")
+    each = np.array([load(folder.id).predict(["MKTAYIAKQR", "MKTAYIAKQK"])["prediction"] for folder in folders])
+    assert together["prediction"].tolist() == pytest.approx(each.mean(axis=0).tolist(), abs=1e-5)
+    assert together["spread"].tolist() == pytest.approx(each.std(axis=0, ddof=1).tolist(), abs=1e-5)
