@@ -66,7 +66,9 @@ def find_families(
             f"Comparing {num_pairs:,} pairs of sequences one by one would take too long, and MMseqs2, which finds the "
             f"alike ones, is not installed; {mmseqs.INSTALL}, or split by a column of groups."
         )
-    if num_pairs <= most and not (program and num_pairs * _share_to_align(rows, limit) > max_aligned):
+    if num_pairs <= most and not (
+        program and num_pairs * _share_to_align(rows, limit, np.arange(len(rows.distinct))) > max_aligned
+    ):
         groups = find_clusters(chains, limit, max_pairs=most)
         return Families(groups, f"All {num_pairs:,} pairs of different sequences were compared: {_none(limit)}.")
     forest = _Forest(len(rows.distinct))
@@ -91,13 +93,15 @@ def _promise(num_pairs: int, limit: float, version: str, level: str, checked: in
     )
 
 
-def _share_to_align(rows: Sequences, limit: float) -> float:
-    """Return which share of pairs the bound does not decide, of some that are drawn: the same ones every time."""
+def _share_to_align(rows: Sequences, limit: float, groups: Positions) -> float:
+    """Return the share of pairs that are of two groups and not decided by the bound, of the same drawn ones every
+    time.
+    """
     num = len(rows.distinct)
     if num < 2:
         return 0.0
     first, second = np.random.default_rng(0).integers(0, num, (2, DRAWN_PAIRS))
-    return float((rows.pair_bounds(first, second)[first != second] > limit).mean())
+    return float(((rows.pair_bounds(first, second) > limit) & (groups[first] != groups[second])).mean())
 
 
 class _Forest:
@@ -211,7 +215,7 @@ def _strangers(places: Positions, groups: Positions) -> Iterator[tuple[Positions
 
 def _check(rows: Sequences, limit: float, forest: _Forest) -> tuple[int, int]:
     """Compare some drawn sequences with all others and join what the search missed; return (drawn, of them missed)."""
-    num, share = len(rows.distinct), _share_to_align(rows, limit)
+    num, share = len(rows.distinct), _share_to_align(rows, limit, forest.groups())
     most = min(MAX_CHECKED, num, CHECKED_PAIRS // num, int(CHECKED_ALIGNED / (num * max(share, 1e-9))))
     drawn = np.random.default_rng(0).choice(num, max(1, most), replace=False)
     num_missed = 0
