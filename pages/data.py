@@ -6,9 +6,10 @@ import streamlit as st
 
 from molfun.adapters.catalog import MODELS
 from molfun.data.dataset import Dataset, list_datasets, load_dataset, save_dataset
+from molfun.data.folds import save_folds
 from molfun.data.settings import ColumnSettings, SplitSettings
 from molfun.data.tables import FORMATS
-from molfun.ui import cleaning_panels, mutation_panels, outcomes, shell, split_panels
+from molfun.ui import cleaning_panels, mutation_panels, outcomes, shell, split_panels, text
 from molfun.ui import data_panels as panels
 from molfun.ui.sources import (
     Source,
@@ -145,25 +146,46 @@ def draw_save(source: Source, columns: ColumnSettings, split: SplitSettings, *, 
         )
     if not is_fine:
         st.caption(":material/info: The problems marked as errors must be corrected before the table can be saved.")
+    all_folds = split.num_folds > 1 and st.button(
+        f"Save all {split.num_folds} folds", icon=":material/library_add:", disabled=not is_fine,
+        help="One dataset a fold, for a cross-validation: together they test every row once.",
+    )  # fmt: skip
     if clicked:
         with shell.sentences():
             dataset = save_dataset(
                 shell.datasets_root(), source.frame, columns, split, name=name or source.name, about=source.about
             )
-        st.session_state[f"{source.key}.saved"] = dataset.id
-        st.toast(f"Saved as {dataset.name}.", icon=":material/check_circle:")
+        remember([dataset], source, f"Saved as {dataset.name}.")
+    if all_folds:
+        with shell.sentences(), st.spinner("Saving the folds"):
+            folds = save_folds(
+                shell.datasets_root(), source.frame, columns, split, name=name or source.name, about=source.about
+            )
+        remember(folds, source, f"Saved {len(folds)} folds.")
 
 
-def draw_next(dataset: Dataset) -> None:
-    """Offer a run with the saved dataset, and what simple methods reach on it."""
+def remember(saved: list[Dataset], source: Source, said: str) -> None:
+    """Keep in the session what was saved of a table, and say so."""
+    st.session_state[f"{source.key}.saved"] = saved[0].id
+    st.session_state[f"{source.key}.num_saved"] = len(saved)
+    st.toast(said, icon=":material/check_circle:")
+
+
+def draw_next(dataset: Dataset, num_saved: int) -> None:
+    """Offer a run with the saved dataset, or one a fold, and what simple methods reach on it."""
     with st.container(border=True):
         counts = dataset.counts
-        st.markdown(
-            f"**{dataset.name}** is saved: {counts['train']:,} rows train, {counts['val']:,} choose the best epoch, "
-            f"{counts['test']:,} are kept for the final score."
-        )
+        if num_saved > 1:
+            name = shell.plain(str(dataset.about.get("folds_of", dataset.name)))
+            st.markdown(f"**{num_saved} folds of {name}** are saved. Together they test {folds_test(dataset)} once.")
+        else:
+            st.markdown(
+                f"**{dataset.name}** is saved: {counts['train']:,} rows train, {counts['val']:,} choose the best "
+                f"epoch, {counts['test']:,} are kept for the final score."
+            )
         with st.container(horizontal=True):
-            if st.button("Start a run with it", type="primary", icon=":material/play_arrow:"):
+            label = "Cross-validate" if num_saved > 1 else "Start a run with it"
+            if st.button(label, type="primary", icon=":material/play_arrow:"):
                 st.switch_page(shell.NEW_RUN, query_params={"dataset": dataset.id})
             wants = st.button(
                 "Score simple baselines",
@@ -173,6 +195,13 @@ def draw_next(dataset: Dataset) -> None:
         if wants or st.session_state.get("data.baselines") == dataset.id:
             st.session_state["data.baselines"] = dataset.id
             draw_baselines(dataset)
+
+
+def folds_test(dataset: Dataset) -> str:
+    """Return which rows all folds test together, in words."""
+    if dataset.split.kind == "position":
+        return "every row with a mutation"
+    return f"each of the {text.plural(len(dataset.frame), 'row')}"
 
 
 def draw_baselines(dataset: Dataset) -> None:
@@ -227,4 +256,4 @@ draw_save(source, columns, split, is_fine=is_fine)
 saved_id = st.session_state.get(f"{source.key}.saved")
 if saved_id:
     with shell.sentences():
-        draw_next(load_dataset(shell.datasets_root(), saved_id))
+        draw_next(load_dataset(shell.datasets_root(), saved_id), st.session_state[f"{source.key}.num_saved"])

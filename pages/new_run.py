@@ -252,7 +252,7 @@ with right, st.container(border=True, key="preview_card"):
     run_id = start_button.minted_id(inner, spec)
     start_button.draw_start(spec, problem, run_id)
     if spec is not None:
-        race_button.draw_race(spec, run_id, problem)
+        race_button.draw_race(spec, dataset, run_id, problem)
 if spec is not None:
     with commands:
         launch_form.draw_commands(spec, shell.store().root / run_id)

@@ -18,6 +18,7 @@ import pandas as pd
 from molfun.data.saved import read_facts
 from molfun.data.settings import PRIMARY_METRIC, SplitSettings
 from molfun.errors import MolfunError
+from molfun.evaluation.names import BASELINES
 from molfun.runs.certainty import read_baselines, read_predictions
 from molfun.runs.comparison import SEED, differing_settings, name_groups
 from molfun.runs.resampling import Interval, Resampled, resample
@@ -162,7 +163,8 @@ def pool_baselines(cross: CrossValidation) -> list[Arm]:
     tables = {place: read_baselines(run.folder) for place, run in folds.items()}
     names = [set(table) - {"row", "target"} for table in tables.values() if table is not None]
     arms = []
-    for name in sorted(set.intersection(*names)) if names else []:
+    common = set.intersection(*names) if names else set()
+    for name in [*(name for name in BASELINES if name in common), *sorted(common - set(BASELINES))]:
         scores, predicted = {}, {}
         for place, run in folds.items():
             table = tables[place]
@@ -179,7 +181,9 @@ def _varies(arm: Arm) -> bool:
     The mean of the training rows does not: pooled, it is low wherever the rows that are tested are high, which looks
     like a negative correlation and is none (Parker et al. 2007, BMC Bioinformatics 8:326).
     """
-    return any(fold["prediction"].astype(str).nunique() > 1 for table in arm.rounds for _, fold in table.groupby("fold"))
+    return any(
+        fold["prediction"].astype(str).nunique() > 1 for table in arm.rounds for _, fold in table.groupby("fold")
+    )
 
 
 def _pool_arm(cross: CrossValidation, title: str) -> Arm:

@@ -46,7 +46,7 @@ def _draw_cross(cross: CrossValidation, key: str) -> None:
     figure = folds_figure(table, arms, metric=cross.metric)
     alt = "Test score of every fold, and pooled over all rows with its interval, beside simple baselines"
     st.plotly_chart(figure, key=f"{key}.scores", config=CONFIG, alt=alt)
-    shown = shown_table(table, cross.metric)
+    shown = shown_table(table)
     st.dataframe(shown, hide_index=True, placeholder="–", alt="Scores of folds, and pooled")
     st.caption(shell.plain(meaning(result)))
     _draw_rows(result, key)
@@ -56,19 +56,22 @@ def _draw_cross(cross: CrossValidation, key: str) -> None:
     )  # fmt: skip
 
 
-def shown_table(table: pd.DataFrame, metric: str) -> pd.DataFrame:
-    """Return the table of a cross-validation as people read it."""
-    return pd.DataFrame({
+def shown_table(table: pd.DataFrame) -> pd.DataFrame:
+    """Return the table of a cross-validation as people read it; differences only where something can be compared."""
+    shown = pd.DataFrame({
         "": table["title"], "Folds": [f"{row.folds} of {row.expected}" for row in table.itertuples()],
         "Mean": table["mean"].map(text.number), "SD": table["sd"].map(text.number),
-        f"Pooled {text.metric_inline(metric)}": table["pooled"].map(text.number),
+        "Pooled": table["pooled"].map(text.number),
         "95 % interval": [
             f"{text.number(low)} to {text.number(high)}" if low == low else "–"
             for low, high in zip(table["low"], table["high"], strict=True)
         ],
-        "Rows": table["rows"], "To the best": table["to_best"].map(_difference),
-        "To the best baseline": table["to_baseline"].map(_difference),
+        "Rows": table["rows"],
     })  # fmt: skip
+    for title, name in (("To the best baseline", "to_baseline"), ("To the best", "to_best")):
+        if table[name].notna().any():
+            shown[title] = table[name].map(_difference)
+    return shown
 
 
 def _difference(found: Interval | None) -> str:

@@ -44,7 +44,10 @@ def draw_split(source: Source) -> SplitSettings:
     if known.has_folds:
         with st.expander("Folds", expanded=bool(start.num_folds)):
             _draw_grid(["num_folds", "fold"], infos, key, values)
-            st.caption("Each fold leaves out other test rows. Save one dataset a fold, and compare their runs.")
+            st.caption(
+                "Each fold leaves out other test rows. *Save all folds* below keeps them all, for a cross-validation: "
+                "one run a fold, and a score over every row."
+            )
     return SplitSettings.parse(values)
 
 

@@ -27,7 +27,7 @@ def test_a_race_is_started_watched_compared_and_shared(
     page = open_page()
     try_example(page, server.url)
     choose_run(page, "LoRA", epochs=1)
-    page.get_by_role("button", name="Race strategies").click()
+    page.get_by_role("button", name="Race or cross-validate").click()
     page.get_by_role("button", name="Start the race").dblclick()
     page.wait_for_url("**/compare?runs=*")
     screenshot(page, "race-begun")
@@ -56,7 +56,7 @@ def test_a_race_is_started_watched_compared_and_shared(
 def test_settings_are_raced(server: Server, open_page: Callable[..., Page], screenshot: Callable[..., None]) -> None:
     page = open_page()
     page.goto(f"{server.url}/new_run?from={save_small_run(server.home, training={'epochs': 3})}")
-    page.get_by_role("button", name="Race strategies").click()
+    page.get_by_role("button", name="Race or cross-validate").click()
     # The page behind is drawn anew with every answer of the preview; the dialog stays.
     expect(page.get_by_text("of memory for the heaviest batch")).to_be_visible()
     for title in TITLES[2:]:
