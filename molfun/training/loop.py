@@ -285,8 +285,10 @@ class Loop:
         """Return balanced class weights, counted over the training targets of all processes, or None."""
         if self.settings.class_weights == "none":
             return None
-        if self.model.task == "regression":
-            raise SettingError("Setting 'class_weights' is 'balanced', but regression has no classes; set it to none.")
+        if self.model.task in ("regression", "structure"):
+            raise SettingError(
+                f"Setting 'class_weights' is 'balanced', but {self.model.task} has no classes; set it to none."
+            )
         batches = [(b.targets, b.target_mask) for b in self.train_loader]
         counted = torch.cat([targets[mask] for targets, mask in batches if targets is not None]).long()
         counts = torch.bincount(counted, minlength=getattr(self.model.head, "num_outputs", 1))

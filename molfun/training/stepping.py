@@ -6,7 +6,7 @@ import math
 import time
 from collections.abc import Sequence
 from contextlib import nullcontext
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 MOST_SKIPPED = 40
 
 
-def item_losses(loss: Loss, model: MolfunStructureModel, preds: Tensor, targets: Tensor) -> Tensor:
+def item_losses(loss: Loss, model: MolfunStructureModel, preds: Any, targets: Any) -> Tensor:
     """Return one loss an item [N], float32; numbers are compared in units of the training targets' spread."""
     if model.task != "regression":
         return loss(preds, targets)

@@ -12,6 +12,7 @@ from molfun.data.settings import METRICS_OF_TASK
 from molfun.errors import SettingError, nearest
 from molfun.metrics import compute_metrics
 from molfun.models.inference import iterate_predictions, scored_items
+from molfun.structure_metrics import score_structures
 from molfun.training.stepping import item_losses
 from molfun.types import Loader
 
@@ -42,6 +43,8 @@ def validate(loop: Loop, loader: Loader) -> dict[str, float]:
     Returns:
         val_loss (mean over items) and val_<metric>, the same on every process; NaN where one is undefined.
     """
+    if loop.model.task == "structure":
+        return _validate_structures(loop, loader)
     mine = []
     for batch, preds in iterate_predictions(loop.model, loader, loop.precision):
         mine.append(tuple(part.cpu() for part in scored_items(preds, batch)))
@@ -56,6 +59,20 @@ def validate(loop: Loop, loader: Loader) -> dict[str, float]:
     num_classes = preds.shape[-1] if preds.ndim > 1 else 0
     scores = compute_metrics(preds, targets, task=loop.model.task, num_classes=num_classes)
     return {"val_loss": loss, **{f"val_{name}": value for name, value in scores.items()}}
+
+
+def _validate_structures(loop: Loop, loader: Loader) -> dict[str, float]:
+    """Score every structure by itself: a row is an item, of which processes share a few numbers."""
+    scored = []
+    for batch, folds in iterate_predictions(loop.model, loader, loop.precision):
+        own, measured = scored_items(folds, batch)
+        with torch.no_grad():
+            found = {"loss": item_losses(loop.loss, loop.model, own, measured), **score_structures(own, measured)}
+        scored.append({name: values.cpu() for name, values in found.items()})
+        loop.callbacks.on_alive(loop)
+    shared = [found for part in loop.distributed.collect(scored) for found in part]
+    names = ("loss", *METRICS_OF_TASK["structure"])
+    return {f"val_{name}": float(torch.cat([found[name] for found in shared]).nanmean()) for name in names}
 
 
 def _is_comparable(targets: Tensor, min_items: int) -> bool:
