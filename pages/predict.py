@@ -7,6 +7,7 @@ import streamlit as st
 from molfun.data.dataset import load_dataset
 from molfun.runs.predictions import find_prediction, list_predictions
 from molfun.runs.store import RunFolder
+from molfun.runs.weights import weights_in_words
 from molfun.ui import predict_panels as panels
 from molfun.ui import shell, text
 from molfun.ui.draft import choose_default
@@ -36,9 +37,11 @@ folder = runs[run_id]
 shell.keep_in_address({"run": run_id})
 with shell.sentences():
     dataset = load_dataset(shell.datasets_root(), folder.spec.data.dataset)
+    used = weights_in_words(shell.home(), run_id)
 st.caption(
     f"{folder.spec.model.name} · {folder.spec.strategy.kind} · trained on {shell.plain(dataset.name)}: "
-    f"{text.plural(dataset.counts['train'], 'row')}, target {shell.plain(dataset.columns.target)}"
+    f"{text.plural(dataset.counts['train'], 'row')}, target {shell.plain(dataset.columns.target)} · "
+    f"predicts with its {used}"
 )
 st.page_link(shell.LIVE, label="Take this model away", icon=":material/archive:", query_params={"run": run_id})
 jobs = list_predictions(folder)

@@ -33,6 +33,7 @@ def predict(
     ] = None,
     coverage: Annotated[float, typer.Option(help="Add intervals that hold so much of new rows, e.g. 0.9.")] = 0.0,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    sheet: Annotated[str, typer.Option(help="Sheet of an Excel file; left out, the first one with sequences.")] = "",
 ) -> None:
     """Predict new sequences with the weights of a run; every row is in the output, with a reason where it has none."""
     from rich.progress import Progress
@@ -40,9 +41,10 @@ def predict(
     from molfun.data.tables import read_table
     from molfun.home import data_home
     from molfun.runs.new_rows import prepare_rows
+    from molfun.runs.weights import weights_in_words
 
     check_output(output)
-    frame = read_table(file)
+    frame = read_table(file, sheet=sheet)
     rows = prepare_rows(data_home(), run, frame)
     from molfun.evaluation.uncertainty import Ensemble, add_intervals
     from molfun.runs.loading import calibrate_run, load
@@ -56,7 +58,8 @@ def predict(
     found = add_intervals(found, first.task, learned) if learned else found
     write_table(_joined(rows, found), output)
     problems = found["problem"] != ""
-    typer.echo(f"{int((~problems).sum()):,} of {len(rows):,} rows predicted, written to {output}")
+    used = "; ".join(weights_in_words(data_home(), name) for name in (run, *(others or [])))
+    typer.echo(f"{int((~problems).sum()):,} of {len(rows):,} rows predicted with {used}; written to {output}")
     for row, reason in list(zip(_numbers(rows)[problems.to_numpy()], found["problem"][problems], strict=True))[
         :SHOWN_PROBLEMS
     ]:

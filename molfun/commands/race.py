@@ -59,7 +59,8 @@ def _where(entries: Sequence[Entry], *, has_seeds: bool) -> str:
 
 
 def _where_folds(tag: str) -> str:
-    return f"See what they make together with `molfun runs pooled {tag}`, or in the app at /compare?tag={tag}&group=but_fold"
+    place = f"/compare?tag={tag}&group=but_fold"
+    return f"See what they make together with `molfun runs pooled {tag}`, or in the app at {place}"
 
 
 def _planned(

@@ -16,10 +16,11 @@ import torch
 from torch.utils.data import DataLoader
 
 from molfun.data.dataset import Dataset
+from molfun.data.labels import NO_LABEL
 from molfun.data.settings import PRIMARY_METRIC
 from molfun.errors import MolfunError
-from molfun.evaluation.baselines import predict_baselines, score_baselines
-from molfun.evaluation.embeddings import embed_dataset
+from molfun.evaluation.baselines import ResidueStates, predict_baselines, score_baselines
+from molfun.evaluation.embeddings import embed_dataset, embed_residues
 from molfun.evaluation.predict import predict_table
 from molfun.models.build import build_adapter
 from molfun.models.precision import Precision
@@ -138,24 +139,26 @@ def _add_baselines(
 
 def _predict_baselines(folder: RunFolder, dataset: Dataset, precision: Precision) -> dict[str, np.ndarray]:
     try:
-        return predict_baselines(dataset, embeddings=_embeddings(folder, dataset, precision))
+        known = _embeddings(folder, dataset, precision)
+        if isinstance(known, ResidueStates):
+            return predict_baselines(dataset, states=known)
+        return predict_baselines(dataset, embeddings=known)
     except (MolfunError, ValueError, MemoryError) as error:
         logger.warning("The baselines could not be computed: %s", error)
         return {}
 
 
-def _embeddings(folder: RunFolder, dataset: Dataset, precision: Precision) -> np.ndarray | None:
+def _embeddings(folder: RunFolder, dataset: Dataset, precision: Precision) -> np.ndarray | ResidueStates | None:
     """Return the states of a trunk that nobody trained, None where that would take too long."""
-    if dataset.task == "per_residue":
-        return None
+    embed = embed_residues if dataset.task == "per_residue" else embed_dataset
     spent = time.time() - float(folder.read_state().get("started") or time.time())
     model = folder.spec.model
     try:
         with torch.random.fork_rng():
             torch.manual_seed(folder.spec.training.seed)
             adapter = build_adapter(model.name, model.weights, load=True)
-        found = embed_dataset(adapter, dataset, precision, max_seconds=max(FEWEST_SECONDS, SHARE_OF_RUN * spent),
-                              on_batch=_Signs(folder))  # fmt: skip
+        found = embed(adapter, dataset, precision, max_seconds=max(FEWEST_SECONDS, SHARE_OF_RUN * spent),
+                      on_batch=_Signs(folder))  # fmt: skip
     except (MolfunError, OSError, RuntimeError, MemoryError) as error:
         logger.warning("The baseline on the frozen trunk could not be computed: %s", error)
         return None
@@ -168,10 +171,15 @@ def _keep_baselines(
     folder: RunFolder, dataset: Dataset, table: pd.DataFrame, baselines: Mapping[str, np.ndarray]
 ) -> None:
     """Write what the baselines predict for each test row, so that they can be compared row by row."""
-    if dataset.task == "per_residue" or not baselines:
+    if not baselines:
         return
     test = dataset.part("test")
     names = np.asarray(dataset.classes, dtype=object)
     columns = {name: names[preds.astype(int)] if len(names) else preds for name, preds in baselines.items()}
+    if dataset.task == "per_residue":
+        ends = np.cumsum([sum(label != NO_LABEL for label in cell) for cell in test["target"]])[:-1]
+        if table["target"].map(len).sum() != len(next(iter(columns.values()))):
+            return  # cropped rows: the run saw fewer residues
+        columns = {name: [part.tolist() for part in np.split(preds, ends)] for name, preds in columns.items()}
     kept = pd.DataFrame({"row": test["row"].to_numpy(), **columns}).merge(table[["row", "target"]], on="row")
     kept.to_parquet(folder.predictions / "baselines.parquet", index=False)

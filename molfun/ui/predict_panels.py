@@ -11,6 +11,7 @@ import streamlit as st
 
 from molfun.data.dataset import Dataset
 from molfun.data.exports import to_csv
+from molfun.data.tables import FORMATS
 from molfun.errors import MolfunError
 from molfun.runs.new_rows import prepare_rows
 from molfun.runs.predictions import PredictionJob, start_prediction
@@ -58,7 +59,7 @@ def _is_alike(folder: RunFolder, other: RunFolder) -> bool:
 def draw_table_form(folder: RunFolder, certainty: Mapping[str, Any]) -> None:
     """Draw the choice of a table, and the button that asks for its predictions."""
     file = st.file_uploader(
-        "Table of new sequences", type=["csv", "tsv", "txt", "xlsx", "parquet", "fasta", "fa", "faa"],
+        "Table of new sequences", type=[suffix.removeprefix(".") for suffix in FORMATS],
         key="predict.file", max_upload_size=100,
         help="With the columns that the training data had; for one chain any column of sequences will do.",
     )  # fmt: skip
@@ -77,9 +78,20 @@ def draw_table_form(folder: RunFolder, certainty: Mapping[str, Any]) -> None:
         ask(folder, rows, {"name": name, "kind": "table", **certainty})
 
 
+def _uploaded(file: Any) -> pd.DataFrame:
+    """Return an uploaded table; of an Excel file with several filled sheets the chosen one."""
+    frame = read_upload(file.name, file.getvalue())
+    names = [str(name) for name in frame.attrs.get("sheets", [])]
+    if len(names) < 2:
+        return frame
+    taken = names.index(str(frame.attrs["sheet"]))
+    chosen = st.selectbox("Sheet", names, index=taken, key="predict.sheet", help="Proposed: the first with sequences.")
+    return read_upload(file.name, file.getvalue(), sheet=chosen)
+
+
 def _table(file: Any, typed: str) -> tuple[pd.DataFrame | None, str]:
     if file is not None:
-        return read_upload(file.name, file.getvalue()), str(file.name)
+        return _uploaded(file), str(file.name)
     lines = [line.strip() for line in typed.splitlines() if line.strip()]
     if not lines:
         return None, ""

@@ -86,13 +86,13 @@ def upload_source(name: str, content: bytes, values: tuple[str, bytes] | None = 
     return Source(f"upload-{digest}", Path(name).stem, frame, guess_columns(frame), guess_split(frame), about)
 
 
-def read_upload(name: str, content: bytes) -> pd.DataFrame:
+def read_upload(name: str, content: bytes, *, sheet: str = "") -> pd.DataFrame:
     """Return the rows of an uploaded file; the same one is read once.
 
     Raises:
         DataError: The file cannot be read; the sentence names it.
     """
-    return _read_bytes(shown_name(name), content, None, "")
+    return _read_bytes(shown_name(name), content, None, sheet)
 
 
 def paste_source(text: str) -> Source:

@@ -21,7 +21,8 @@ def facts_of(kind: str = "head_only", *, task: str = "regression", **strategy: A
         "run": {"id": "a-run", "title": "A run", "status": "finished", "cause": "", "is_over": True},
         "settings": spec.model_dump(mode="json"),
         "data": {
-            "id": "d-1", "name": "Binders", "is_there": True, "is_unchanged": True, "sha256": "aa", "split_sha256": "bb",
+            "id": "d-1", "name": "Binders", "is_there": True, "is_unchanged": True, "sha256": "aa",
+            "split_sha256": "bb",
             "rows": {"train": 70, "val": 10, "test": 20}, "longer": 0, "max_residues": 1022, "source": "",
             "licence": "", "citation": "Someone 2020", "notes": [], "unseen_classes": [], "task": task,
             "sequence": ["vh", "vl"], "target": "kd", "too_long": "refuse", "recipe": [], "leaks": leaks,

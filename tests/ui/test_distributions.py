@@ -38,3 +38,11 @@ def test_target_figure_ignores_what_is_no_number() -> None:
 def test_chain_lengths_take_the_longest_chain() -> None:
     frame = pd.DataFrame({"heavy": ["ACDE", "AC"], "light": ["A", " ACD "]})
     assert distributions.chain_lengths(frame, ["heavy", "light"]).tolist() == [4, 3]
+
+
+def test_residues_of_each_class_are_counted_without_those_that_have_no_label() -> None:
+    rows = pd.DataFrame({"target": ["HH?C", ["C", "C"]], "split": ["train", "test"]})
+    flat = distributions.residue_rows(rows)
+    assert flat.value_counts().to_dict() == {("H", "train"): 2, ("C", "train"): 1, ("C", "test"): 2}
+    figure = distributions.class_figure(flat, what="Residues")
+    assert figure.layout.title.text == "Residues of each class"
