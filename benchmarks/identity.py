@@ -1,10 +1,12 @@
-"""What it costs to divide a table by sequence identity and to report leaks, beside MMseqs2 where it is installed.
+"""What it costs to divide a table by sequence identity: all pairs, with MMseqs2's search, and MMseqs2's own clusters.
 
-    python -m benchmarks.identity [--rows 1000 10000] [--length 150]
+    python -m benchmarks.identity [--rows 1000 10000] [--limits 0.3 0.5 0.8] [--length 150]
 
 Sequences are random families whose members differ in up to half of their residues, with insertions and deletions.
-"Aligned" is the share of all pairs that had to be aligned. MMseqs2 clusters the same sequences (easy-cluster, coverage
-0.8 of the shorter one); "left" is how many of 200 pairs of its clusters share more than the limit all the same.
+"Aligned" is the share of all pairs that had to be aligned. The second way is what `molfun.data.families` does with
+tables too large for all pairs. The third is MMseqs2 by itself (easy-cluster, coverage 0.8 of the shorter one), which
+compares with representatives only. "Left" is how many of 200 sequences share more than the limit with one of another
+group all the same.
 """
 
 from __future__ import annotations
@@ -20,10 +22,12 @@ from pathlib import Path
 import numpy as np
 
 from molfun.data import identity
+from molfun.data.families import find_families
 
 RESIDUES = "ACDEFGHIKLMNPQRSTVWY"
 FAMILY_ROWS = 10
-NUM_PAIRS = 200
+NUM_ROWS = 200
+MOST_ALIGNED = 3_000  # rows; at a low limit nearly all pairs are aligned, a quarter of an hour for 10,000
 
 
 def make_families(num_rows: int, length: int) -> list[str]:
@@ -77,9 +81,9 @@ def cluster_with_mmseqs(sequences: list[str], limit: float) -> tuple[float, np.n
 
 
 def pairs_left(sequences: list[str], groups: np.ndarray, limit: float) -> int:
-    """Return how many of some rows share more than the limit with a row of another cluster."""
+    """Return how many of some rows share more than the limit with a row of another group."""
     dice = np.random.default_rng(0)
-    asked = dice.choice(len(sequences), min(NUM_PAIRS, len(sequences)), replace=False)
+    asked = dice.choice(len(sequences), min(NUM_ROWS, len(sequences)), replace=False)
     left = 0
     for row in asked:
         others = np.flatnonzero(groups != groups[row])
@@ -88,36 +92,47 @@ def pairs_left(sequences: list[str], groups: np.ndarray, limit: float) -> int:
     return left
 
 
+def compare_all(sequences: list[str], limit: float) -> str:
+    """Return seconds, share of pairs that were aligned, and families where all pairs are compared."""
+    num_pairs = len(sequences) * (len(sequences) - 1) // 2
+    if num_pairs > identity.MAX_PAIRS or (limit < 0.4 and len(sequences) > MOST_ALIGNED):
+        return "- | - | -"
+    counted = Counted()
+    identity.count_identical = counted  # type: ignore[assignment]
+    begin = time.perf_counter()
+    groups = identity.find_clusters([sequences], limit)
+    seconds = time.perf_counter() - begin
+    identity.count_identical = counted._count
+    return f"{seconds:.1f} | {counted.calls / num_pairs:.2%} | {groups.max() + 1:,}"
+
+
+def search(sequences: list[str], limit: float) -> str:
+    """Return seconds, families and rows left where MMseqs2 finds the candidates."""
+    begin = time.perf_counter()
+    groups, _ = find_families([sequences], limit, max_pairs=0)
+    seconds = time.perf_counter() - begin
+    return f"{seconds:.1f} | {groups.max() + 1:,} | {pairs_left(sequences, groups, limit)}"
+
+
 def main() -> None:
     """Print a table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", type=int, nargs="+", default=[1_000, 10_000])
+    parser.add_argument("--limits", type=float, nargs="+", default=[0.3, 0.5, 0.8])
     parser.add_argument("--length", type=int, default=150)
     options = parser.parse_args()
-    print("| rows | limit | families, s | aligned | groups | leak report, s | MMseqs2, s | groups | left of 200 |")
-    print("|---|---|---|---|---|---|---|---|---|")
+    print("| rows | limit | all pairs, s | aligned | families | with MMseqs2, s | families | left of 200 "
+          "| easy-cluster, s | groups | left of 200 |")  # fmt: skip
+    print("|---|---|---|---|---|---|---|---|---|---|---|")
     for num_rows in options.rows:
         sequences = make_families(num_rows, options.length)
-        for limit in (0.3, 0.5, 0.8):
-            if limit < 0.4 and num_rows > 3_000:
-                continue  # nearly all pairs are aligned: a quarter of an hour
-            counted = Counted()
-            identity.count_identical = counted  # type: ignore[assignment]
-            begin = time.perf_counter()
-            groups = identity.find_clusters([sequences], limit)
-            seconds, calls = time.perf_counter() - begin, counted.calls
-            begin = time.perf_counter()
-            rows = np.arange(num_rows)
-            identity.find_nearest([sequences], rows[: num_rows // 5], rows[num_rows // 5 :])
-            report = time.perf_counter() - begin
-            identity.count_identical = counted._count
-            theirs = "| | |"
+        for limit in options.limits:
+            cells = [f"{num_rows:,}", f"{limit:.0%}", compare_all(sequences, limit)]
             if shutil.which("mmseqs"):
                 took, found = cluster_with_mmseqs(sequences, limit)
-                theirs = f"{took:.1f} | {len(set(found.tolist())):,} | {pairs_left(sequences, found, limit)}"
-            share = calls / (num_rows * (num_rows - 1) / 2)
-            print(f"| {num_rows:,} | {limit:.0%} | {seconds:.1f} | {share:.2%} | {groups.max() + 1:,} | {report:.1f} "
-                  f"| {theirs} |", flush=True)  # fmt: skip
+                left = pairs_left(sequences, found, limit)
+                cells += [search(sequences, limit), f"{took:.1f} | {len(set(found.tolist())):,} | {left}"]
+            print(f"| {' | '.join(cells)} |", flush=True)
 
 
 if __name__ == "__main__":

@@ -68,7 +68,7 @@ def same_rows(columns: Sequence[Sequence[Any] | pd.Series]) -> np.ndarray:
 
 def _cells(column: Sequence[Any] | pd.Series) -> np.ndarray:
     if isinstance(column, pd.Series):
-        return column.to_numpy(dtype=None if pd.api.types.is_float_dtype(column) else object)
+        return np.asarray(column.to_numpy(dtype=None if pd.api.types.is_float_dtype(column) else object))
     return np.array([*column, ""], dtype=object)[:-1]  # lists and text alike as one cell each
 
 

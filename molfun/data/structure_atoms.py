@@ -97,8 +97,6 @@ def read_pdb(text: str, shown: str) -> StructureText:
     Raises:
         DataError: It has no atom, or a line is not what the format says; the line is named.
     """
-    from biotite.structure.io.pdb import PDBFile
-
     lines = text.splitlines()
     chosen = _first_model(lines)
     if not chosen:
@@ -106,22 +104,26 @@ def read_pdb(text: str, shown: str) -> StructureText:
         raise DataError(f"{shown} has no ATOM record; expected a PDB file with atoms, save the structure again.")
     for number in chosen:
         _refuse_line(lines[number], f"{shown}, line {number + 1}")
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # elements that are guessed from names: nothing here reads them
-        try:
-            found = PDBFile.read(io.StringIO("\n".join(_filled(lines[i]) for i in chosen))).get_structure(
-                model=1, altloc="all", extra_fields=["b_factor", "occupancy"]
-            )
-        except UNREADABLE as error:
-            raise DataError(f"{shown} is no readable PDB file ({printable(str(error), 80)}); save it again.") from None
-    no_place = np.zeros(len(found), dtype=np.int64)
-    atoms = Atoms(
-        _chain_ids([lines[i] for i in chosen]), found.res_id.astype(np.int64), found.ins_code, found.res_name,
-        found.atom_name, np.char.strip(found.altloc_id), found.occupancy.astype(np.float32),
-        found.b_factor.astype(np.float32),
-        found.coord, found.hetero, no_place,
-    )  # fmt: skip
+    try:
+        # Warned of are elements that are guessed from names, which nothing here reads, and numbers beyond float32.
+        with warnings.catch_warnings(), np.errstate(over="ignore"):
+            warnings.simplefilter("ignore")
+            atoms = _pdb_atoms([lines[number] for number in chosen])
+    except UNREADABLE as error:
+        raise DataError(f"{shown} is no readable PDB file ({printable(str(error), 80)}); save it again.") from None
     return StructureText(atoms[~_is_behind(lines, chosen)], _seqres(lines), *_pdb_facts(lines))
+
+
+def _pdb_atoms(lines: list[str]) -> Atoms:
+    from biotite.structure.io.pdb import PDBFile
+
+    file = PDBFile.read(io.StringIO("\n".join(map(_filled, lines))))
+    found = file.get_structure(model=1, altloc="all", extra_fields=["b_factor", "occupancy"])
+    return Atoms(
+        _chain_ids(lines), found.res_id.astype(np.int64), found.ins_code, found.res_name, found.atom_name,
+        np.char.strip(found.altloc_id), found.occupancy.astype(np.float32), found.b_factor.astype(np.float32),
+        found.coord, found.hetero, np.zeros(len(found), dtype=np.int64),
+    )  # fmt: skip
 
 
 def _first_model(lines: list[str]) -> list[int]:
@@ -245,7 +247,10 @@ def read_cif(text: str, shown: str) -> StructureText:
         block = next((block for name in file if "atom_site" in (block := file[name])), None)
         if block is None:
             raise DataError(f"{shown} has no atoms (atom_site); expected an mmCIF file of a structure, save it again.")
-        atoms = _cif_atoms(block["atom_site"], shown)
+        with np.errstate(
+            over="ignore"
+        ):  # a number too large for float32 is no coordinate, and infinity is known as such
+            atoms = _cif_atoms(block["atom_site"], shown)
         return StructureText(atoms, _poly_seq(block), *_cif_facts(block))
     except (*UNREADABLE, DeserializationError, InvalidFileError) as error:
         said = printable(" ".join(str(error).split()), 80)

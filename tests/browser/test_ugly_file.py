@@ -1,4 +1,4 @@
-"""The whole way of a biologist with a messy table: drop or paste it, mend it, split it fairly, train, scan, take it away."""
+"""The whole way with a messy table: drop or paste it, mend it, split it fairly, train, scan, take it away."""
 
 from __future__ import annotations
 
