@@ -15,10 +15,14 @@ if TYPE_CHECKING:
     from molfun.data.recipe import Step
     from molfun.data.settings import ColumnSettings
 
-File = Annotated[Path, typer.Argument(metavar="FILE", help="CSV, TSV, Excel, Parquet or FASTA.")]
+File = Annotated[
+    Path,
+    typer.Argument(metavar="FILE", help="CSV, TSV, Excel, Parquet, FASTA, PDB, mmCIF, or a folder of the last two."),
+]
 Sheet = Annotated[str, typer.Option(help="Sheet of an Excel file; left out, the first one with sequences.")]
 Values = Annotated[
-    Path | None, typer.Option(help="Second file of a FASTA file: a table with ids and values, or FASTA with labels.")
+    Path | None,
+    typer.Option(help="Second file of FASTA or structures: a table with names and values, or FASTA of labels."),
 ]
 ENDINGS = (".csv", ".tsv", ".parquet")
 
@@ -36,7 +40,7 @@ def check(
     model: Annotated[str, typer.Option(help="Model whose letters and limit of length count.")] = "esm2_8m",
     sequence: Annotated[list[str] | None, typer.Option(help="Sequence column; repeat it for several chains.")] = None,
     target: Annotated[str, typer.Option(help="Column with the measured value or class.")] = "",
-    task: Annotated[str, typer.Option(help="regression, classification or per_residue.")] = "",
+    task: Annotated[str, typer.Option(help="regression, classification, per_residue or structure.")] = "",
     split: Annotated[str, typer.Option(help="How rows would be divided, e.g. random, identity, position.")] = "",
     changes: Changes = None,
     recipe: Annotated[Path | None, typer.Option(help="Clean the table by this recipe (YAML) first.")] = None,
@@ -53,6 +57,9 @@ def check(
     ] = None,
     sheet: Sheet = "",
     values: Values = None,
+    rows: Annotated[
+        str, typer.Option(help="Of structures: file (one row a file) or chain (one row a chain).")
+    ] = "file",
     json: AsJson = False,
 ) -> None:
     """Say what is in a table, what is wrong with it, what would mend it, and how fair its test part is.
@@ -62,15 +69,17 @@ def check(
     from rich.console import Console
 
     from molfun.adapters.catalog import find_model
-    from molfun.commands.data_report import print_report
+    from molfun.commands.data_report import print_report, print_structures
     from molfun.data.doctor import examine
+    from molfun.data.inputs import describe_structures
     from molfun.data.settings import SplitSettings
     from molfun.data.splits import guess_split
     from molfun.runs.plan import parse_changes
     from molfun.runs.terminal import as_json
 
     steps = _recipe(recipe) if recipe else []
-    frame = _cleaned(_read(file, sheet, values), steps)
+    frame = _cleaned(_read(file, sheet, values, rows), steps)
+    structures = describe_structures(frame)
     built = _mutations(frame, wild_type or [], first)
     frame, problems = _cleaned(frame, built), _misfits(frame, built)
     card, columns = find_model(model), _columns(frame, [*steps, *built], sequence or [], target, task)
@@ -82,8 +91,9 @@ def check(
     if save_recipe:
         _save(save_recipe, [*steps, *built, *_remedies(frame, columns, letters, limit)])
     if json:
-        typer.echo(as_json(report.as_dict()))
+        typer.echo(as_json(report.as_dict() | ({"structures": structures} if structures else {})))
     else:
+        print_structures(structures)
         print_report(report, card.title, Console())
         if save_recipe:
             typer.echo(f"recipe written to {save_recipe}: molfun data clean {file} --recipe {save_recipe} -o NEW.csv")
@@ -118,10 +128,12 @@ def clean(
     typer.echo(f"{_rows(len(frame))} written to {output}")
 
 
-def _read(file: Path, sheet: str, values: Path | None) -> pd.DataFrame:
-    from molfun.data.tables import read_table
+def _read(file: Path, sheet: str, values: Path | None, rows: str = "file") -> pd.DataFrame:
+    from molfun.data.inputs import read_input
+    from molfun.runs.spec import DataSource
 
-    return read_table(file, sheet=sheet, values=values)
+    of = DataSource.parse({"rows": rows}).rows
+    return read_input(file, sheet=sheet, values=values, bad_files="skip", rows=of)
 
 
 def _cleaned(frame: pd.DataFrame, steps: list[Step]) -> pd.DataFrame:

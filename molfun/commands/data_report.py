@@ -41,6 +41,37 @@ def print_report(report: Report, title: str, console: Console) -> None:
     _print_split(report, console)
 
 
+def print_structures(found: dict[str, Any]) -> None:
+    """Print what is in structure files.
+
+    Args:
+        found: Of `describe_structures`; nothing is printed of tables.
+    """
+    if not found:
+        return
+    chains = ", ".join(f"{name} in {count:,}" for name, count in list(found["chains"].items())[:SHOWN_CLASSES])
+    left_out = len(found["skipped"])
+    files = f"{left_out:,} file{'' if left_out == 1 else 's'} left out"
+    structures = f"{found['structures']:,} structure{'' if found['structures'] == 1 else 's'}"
+    typer.echo(f"{structures}, {files}; chains: {chains}")
+    facts = [f"{found['resolved']:,} of {found['residues']:,} residues are resolved"]
+    if found["resolutions"]:
+        facts.append("{:.1f} to {:.1f} angstrom".format(*found["resolutions"]))
+    if found["dates"]:
+        facts.append("deposited {} to {}".format(*found["dates"]))
+    typer.echo("; ".join(facts))
+    for what, name in (("rows of the values without a structure", "unmatched_rows"),
+                       ("structures without a row of values", "unmatched_files")):  # fmt: skip
+        if found[name]:
+            shown = ", ".join(map(str, found[name][:SHOWN_CLASSES]))
+            rest = len(found[name]) - SHOWN_CLASSES
+            typer.echo(f"{what}: {shown}" + (f" and {rest:,} more" if rest > 0 else ""))
+    for note in found["notes"][:SHOWN_CLASSES]:
+        typer.echo(f"note: {note}")
+    if len(found["notes"]) > SHOWN_CLASSES:
+        typer.echo(f"... and {len(found['notes']) - SHOWN_CLASSES:,} notes more; --json lists them all")
+
+
 def _print_lengths(lengths: dict[str, Any], title: str) -> None:
     if not lengths:
         return

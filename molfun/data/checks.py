@@ -19,6 +19,7 @@ from molfun.data.labels import is_missing
 from molfun.data.mutations import looks_like_mutations
 from molfun.data.outliers import check_outliers
 from molfun.data.problems import Problem, capped
+from molfun.data.proteins import STRUCTURE
 from molfun.data.row_numbers import file_rows
 from molfun.data.settings import ColumnSettings
 from molfun.data.spellings import advice
@@ -111,6 +112,11 @@ def _check_columns(frame: pd.DataFrame, columns: ColumnSettings) -> list[Problem
 
 
 def _no_sequence(frame: pd.DataFrame) -> str:
+    if STRUCTURE in frame.columns:
+        return (
+            "No sequence column is chosen, as the structures have no chain of the same name; make every chain a row of "
+            "its own (data.rows chain, or --rows chain), or join a table with the columns partner_1 and partner_2."
+        )
     said = "No sequence column is chosen; choose the column that holds the protein sequences."
     if names := [str(name) for name in frame.columns if looks_like_mutations(frame[name])]:
         said += (

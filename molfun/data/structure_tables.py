@@ -17,6 +17,7 @@ from molfun.data.structure_files import ENDINGS, MIN_RESIDUES, is_structure_name
 from molfun.errors import DataError, nearest, printable
 
 OnProblem = Literal["refuse", "skip"]
+RowsOf = Literal["file", "chain"]
 MAX_FILES = 100_000
 MAX_RESIDUES = 20_000_000  # of all files: 4 GB of coordinates
 SHOWN = 10
@@ -28,7 +29,7 @@ def read_structures(
     source: Path | Sequence[Path],
     *,
     on_problem: OnProblem = "refuse",
-    rows: Literal["file", "chain"] = "file",
+    rows: RowsOf = "file",
     min_residues: int = MIN_RESIDUES,
 ) -> pd.DataFrame:
     """Read a folder or a list of structure files.

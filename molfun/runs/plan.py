@@ -9,6 +9,7 @@ from typing import Any
 from molfun.adapters.catalog import find_model
 from molfun.data.dataset import Dataset
 from molfun.data.examples import EXAMPLES
+from molfun.data.inputs import are_structures
 from molfun.data.settings import ColumnSettings
 from molfun.errors import SettingError, nearest, printable
 from molfun.runs.resolve import resolve_data, table_beside
@@ -32,7 +33,7 @@ def read_target(target: str) -> dict[str, Any]:
     path = Path(target).expanduser()
     if target in EXAMPLES:
         return {"data": {"example": target}}
-    if path.suffix.lower() in TABLE_ENDINGS:
+    if path.suffix.lower() in TABLE_ENDINGS or (_exists(path) and are_structures(path)):
         return {"data": {"table": str(path.absolute())}}
     if not _exists(path):
         hint = nearest(target, EXAMPLES) or f"; examples are {', '.join(EXAMPLES)}."

@@ -14,9 +14,10 @@ from molfun.data.checks import check_table
 from molfun.data.dataset import Dataset, load_dataset, save_dataset
 from molfun.data.examples import about_example, find_example, load_example, save_example
 from molfun.data.guess import guess_columns, looks_like_protein
+from molfun.data.inputs import read_input
 from molfun.data.problems import Problem
+from molfun.data.proteins import STRUCTURE
 from molfun.data.settings import ColumnSettings, SplitSettings
-from molfun.data.tables import read_table
 from molfun.errors import DataError, SettingError
 from molfun.runs.spec import DataSource
 
@@ -95,7 +96,7 @@ def read_source(source: DataSource, card: ModelCard) -> SourceTable:
         return SourceTable(frame, example.columns, split, example.title, about)
     path = Path(source.table).expanduser()
     values = Path(source.values).expanduser() if source.values else None
-    frame = read_table(path, values=values, sheet=source.sheet)
+    frame = read_input(path, values=values, sheet=source.sheet, bad_files=source.bad_files, rows=source.rows)
     columns = complete_columns(frame, source.columns)
     problems = check_table(frame, columns, letters=card.alphabet.letters, max_residues=card.num_residues_limit)
     refuse(problems, f"The table {path.name} cannot be used with {card.title}")
@@ -110,7 +111,9 @@ def complete_columns(frame: pd.DataFrame, given: ColumnSettings | None) -> Colum
     if given is None:
         return guess_columns(frame)
     told = {name: value for name, value in given.model_dump(exclude_unset=True).items() if value}
-    kept = [name for name in frame.columns if _may_be_meant(frame, name, given)]
+    if given.task == "structure" and STRUCTURE in frame.columns:
+        told = {"target": STRUCTURE} | told
+    kept = [name for name in frame.columns if name == STRUCTURE or _may_be_meant(frame, name, given)]
     return ColumnSettings.parse({**guess_columns(frame[kept]).model_dump(), **told})
 
 

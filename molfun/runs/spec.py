@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 import yaml
 
@@ -26,15 +26,33 @@ class DataSource(Settings):
     example: str = setting(
         "", label="Example", help="Name of a built-in example; `molfun examples` lists them.", group="Data"
     )
-    table: str = setting("", label="Table", help="Path of a CSV, TSV, Excel, Parquet or FASTA file.", group="Data")
+    table: str = setting(
+        "",
+        label="Table",
+        help="Path of a CSV, TSV, Excel, Parquet or FASTA file, of a PDB or mmCIF file, or of a folder of these two.",
+        group="Data",
+    )
     values: str = setting(
         "",
         label="Values",
-        help="Path of a second table with the values of a FASTA file's records, joined by id, or FASTA of labels.",
+        help="Path of a second table: values of a FASTA file's records or of structures, joined by name; or FASTA of "
+        "labels.",
         group="Data",
     )
     sheet: str = setting(
         "", label="Sheet", help="Of an Excel file; empty takes the first one with sequences.", group="Data"
+    )
+    bad_files: Literal["refuse", "skip"] = setting(
+        "refuse",
+        label="Bad structure files",
+        help="Refuse stops before anything starts and names them; skip leaves them out.",
+        group="Data",
+    )
+    rows: Literal["file", "chain"] = setting(
+        "file",
+        label="Rows of structures",
+        help="One row a structure file with all of its chains, or one row a chain.",
+        group="Data",
     )
     columns: ColumnSettings | None = None
     split: SplitSettings | None = None
