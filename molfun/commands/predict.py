@@ -46,16 +46,14 @@ def predict(
     check_output(output)
     frame = read_table(file, sheet=sheet)
     rows = prepare_rows(data_home(), run, frame)
-    from molfun.evaluation.uncertainty import Ensemble, add_intervals
-    from molfun.runs.loading import calibrate_run, load
+    from molfun.evaluation.conformal import add_intervals
+    from molfun.runs.loading import load_together
 
-    first = load(run, device=device)
-    predictor = Ensemble([first, *(load(name, device=device) for name in others)]) if others else first
-    learned = calibrate_run(run, predictor, coverage, home=data_home()) if coverage else None
+    predictor, learned = load_together(run, others or [], coverage=coverage, device=device)
     with Progress(transient=True) as bar:
         task = bar.add_task("Predicting", total=len(rows))
         found = predictor.predict(rows, progress=lambda done, total: bar.update(task, completed=done, total=total))
-    found = add_intervals(found, first.task, learned) if learned else found
+    found = add_intervals(found, predictor.task, learned) if learned else found
     write_table(_joined(rows, found), output)
     problems = found["problem"] != ""
     used = "; ".join(weights_in_words(data_home(), name) for name in (run, *(others or [])))

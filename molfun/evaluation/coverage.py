@@ -10,7 +10,7 @@ from scipy.stats import betabinom, binomtest
 
 from molfun.data.settings import Task
 from molfun.errors import DataError
-from molfun.evaluation.uncertainty import add_intervals, calibrate
+from molfun.evaluation.conformal import add_intervals, calibrate
 
 COVERAGES = (0.8, 0.9, 0.95)
 CONFIDENCE = 0.95

@@ -1,95 +1,16 @@
-"""How sure a prediction is: intervals with a stated coverage, and the spread of several models.
-
-Intervals are split conformal: Vovk, Gammerman and Shafer 2005, Algorithmic Learning in a Random World; for regression
-Lei et al. 2018, J. Am. Stat. Assoc. 113:1094; for classes Sadinle, Lei and Wasserman 2019, J. Am. Stat. Assoc. 114:223.
-They hold on average over rows like those that they were calibrated on, and for no others.
-"""
+"""The spread of several models, and their mean: the seeds or folds of one race as one predictor."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
-from molfun.data.settings import Task
+from molfun.data.settings import ColumnSettings, Task
 from molfun.errors import DataError
-
-if TYPE_CHECKING:  # which loads torch, and the app learns intervals without
-    from molfun.evaluation.predictor import Predictor, Progress
-
-FEWEST_ROWS = 20
-
-
-@dataclass(frozen=True)
-class Calibration:
-    """What was learned from rows that training did not fit.
-
-    Attributes:
-        coverage: Share of new rows whose true value is inside.
-        radius: Half the width of an interval (regression), or 1 - the least probability of a class that is listed.
-        num_rows: Rows that it was learned from.
-    """
-
-    coverage: float
-    radius: float
-    num_rows: int
-
-
-def calibrate(predictions: pd.DataFrame, task: Task, coverage: float) -> Calibration:
-    """Learn how wide intervals have to be.
-
-    Args:
-        predictions: Of rows that training did not fit: `target`, `prediction`; for classes `p_<class>`.
-        task: "regression" or "classification".
-        coverage: Wanted share of true values inside, between 0 and 1.
-
-    Raises:
-        DataError: There are fewer than 20 such rows, or too few for that coverage, or the task has no intervals.
-    """
-    if task == "per_residue":
-        raise DataError("There are no intervals for labels a residue.")
-    if not 0.0 < coverage < 1.0:
-        raise DataError(f"The coverage is {coverage:g}; expected a share between 0 and 1, such as 0.9.")
-    scores = _scores(predictions, task)
-    num = len(scores)
-    place = math.ceil((num + 1) * coverage)
-    if num < FEWEST_ROWS or place > num:
-        needed = max(FEWEST_ROWS, math.ceil(coverage / (1 - coverage)))
-        raise DataError(
-            f"Intervals need {needed} validation rows for a coverage of {coverage:.0%}, and there are {num}; lower the "
-            "coverage or use a run with more of them."
-        )
-    return Calibration(coverage, float(np.sort(scores)[place - 1]), num)
-
-
-def _scores(predictions: pd.DataFrame, task: Task) -> np.ndarray:
-    """Return how far off each row is: the larger, the worse."""
-    known = predictions[predictions["target"].notna() & predictions["prediction"].notna()]
-    if task == "regression":
-        off = pd.to_numeric(known["prediction"]) - pd.to_numeric(known["target"])
-        return np.asarray(off.abs().to_numpy(dtype=float))
-    own = [float(row[f"p_{row['target']}"]) for row in known.to_dict("records")]
-    return 1.0 - np.array(own, dtype=float)
-
-
-def add_intervals(table: pd.DataFrame, task: Task, calibration: Calibration) -> pd.DataFrame:
-    """Return a table of `Predictor.predict` with `low` and `high`, or with `set`: the classes that it may be.
-
-    A set can be empty where the model has never seen anything like it, and hold several classes where it is unsure.
-    """
-    if task == "regression":
-        found = table["prediction"]
-        return table.assign(low=found - calibration.radius, high=found + calibration.radius)
-    names = [str(name) for name in table.columns if str(name).startswith("p_")]
-    sets = [
-        " ".join(name.removeprefix("p_") for name in names if row[name] >= 1.0 - calibration.radius)
-        for row in table[names].to_dict("records")
-    ]
-    return table.assign(set=sets)
+from molfun.evaluation.fold_intervals import FoldCalibration, class_sets, interval_ends
+from molfun.evaluation.predictor import Predictor, Progress
 
 
 class Ensemble:
@@ -97,12 +18,14 @@ class Ensemble:
 
     Args:
         members: Models of the same task, classes and chains, such as the seeds or folds of one race.
+        learned: Where the members are all folds of a cross-validation, what was learned from the rows that each did not
+            train on; predictions then have intervals.
 
     Raises:
         DataError: They predict different things.
     """
 
-    def __init__(self, members: Sequence[Predictor]) -> None:
+    def __init__(self, members: Sequence[Predictor], learned: FoldCalibration | None = None) -> None:
         first = members[0]
         for other in members[1:]:
             if (other.task, other.classes, len(other.columns.sequence)) != (
@@ -114,7 +37,17 @@ class Ensemble:
                 )
         if first.task == "per_residue":
             raise DataError("There is no ensemble for labels a residue.")
-        self.members = tuple(members)
+        self.members, self.learned = tuple(members), learned
+
+    @property
+    def task(self) -> Task:
+        """What is predicted."""
+        return self.members[0].task
+
+    @property
+    def columns(self) -> ColumnSettings:
+        """Columns of the first member."""
+        return self.members[0].columns
 
     @property
     def max_residues(self) -> int:
@@ -125,7 +58,7 @@ class Ensemble:
         """Predict every row as `Predictor.predict` does, with the means of all members.
 
         `spread` is the standard deviation over members (n - 1): of the prediction, or of the probability of the class
-        that is predicted.
+        that is predicted. Where intervals were learned, `low` and `high`, or `set`, as `add_intervals` adds them.
         """
         tables = []
         for number, member in enumerate(self.members):
@@ -134,17 +67,28 @@ class Ensemble:
         first = tables[0]
         if self.members[0].task == "regression":
             values = np.stack([table["prediction"].to_numpy(dtype=float) for table in tables])
-            return first.assign(prediction=values.mean(axis=0), spread=_spread(values))
+            found = first.assign(prediction=values.mean(axis=0), spread=_spread(values))
+            return found if self.learned is None else found.assign(**_ends(values, self.learned))
         names = [f"p_{name}" for name in self.members[0].classes]
         shares = np.stack([table[names].to_numpy(dtype=float) for table in tables])
         mean, known = shares.mean(axis=0), ~np.isnan(shares).any(axis=(0, 2))
         chosen = np.where(known, np.nan_to_num(mean).argmax(axis=1), 0)
         spread = _spread(np.take_along_axis(shares, chosen[None, :, None], axis=2)[..., 0])
         classes = [self.members[0].classes[i] if there else None for i, there in zip(chosen, known, strict=True)]
+        sets = {} if self.learned is None else {"set": _sets(shares, self.members[0].classes, self.learned)}
         return first.assign(
             prediction=pd.Series(classes, index=first.index, dtype=object),
-            **dict(zip(names, mean.T, strict=True)), spread=spread,
+            **dict(zip(names, mean.T, strict=True)), spread=spread, **sets,
         )  # fmt: skip
+
+
+def _ends(values: np.ndarray, learned: FoldCalibration) -> dict[str, np.ndarray]:
+    return dict(zip(("low", "high"), interval_ends(values, learned), strict=True))
+
+
+def _sets(shares: np.ndarray, classes: Sequence[str], learned: FoldCalibration) -> list[str]:
+    chosen = class_sets(shares, learned)
+    return [" ".join(name for name, may in zip(classes, row, strict=True) if may) for row in chosen]
 
 
 def _spread(values: np.ndarray) -> np.ndarray:

@@ -119,6 +119,18 @@ def siblings_of(folder: RunFolder, others: Iterable[RunFolder]) -> list[RunFolde
     return []
 
 
+def are_whole_folds(folders: Sequence[RunFolder]) -> bool:
+    """Tell whether runs are all folds of one cross-validation, each as often as the others."""
+    found = find_cross_validations(folders)
+    if len(found) != 1 or len(found[0].runs) < len(folders):
+        return False
+    rounds: dict[tuple[str, int, int], list[int]] = {}
+    for run in found[0].runs:
+        rounds.setdefault((run.arm, run.dealt, run.seed), []).append(run.fold)
+    whole = list(range(1, found[0].split.num_folds + 1))
+    return all(sorted(folds) == whole for folds in rounds.values())
+
+
 def _key(folder: RunFolder, spec: RunSpec) -> str:
     """Return what all runs of a cross-validation share of their data; empty for a run that is no fold."""
     split, columns = spec.data.split, spec.data.columns

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
 import torch
 
 from molfun.data.dataset import Dataset, load_dataset
-from molfun.errors import RunError
+from molfun.errors import DataError, RunError
+from molfun.evaluation.conformal import FEWEST_ROWS, Calibration, calibrate
+from molfun.evaluation.fold_intervals import FoldCalibration, calibrate_folds
 from molfun.evaluation.predictor import Predictor
-from molfun.evaluation.uncertainty import Calibration, Ensemble, calibrate
+from molfun.evaluation.uncertainty import Ensemble
 from molfun.home import data_home
 from molfun.models.build import build_model
 from molfun.models.precision import Precision
 from molfun.models.structure import MolfunStructureModel
+from molfun.runs.certainty import read_predictions
+from molfun.runs.cross_validation import are_whole_folds
 from molfun.runs.folder import RunFolder
 from molfun.runs.spec import RunSpec
 from molfun.runs.steering import checkpoint_of
@@ -62,29 +67,92 @@ def load(run: str | Path, *, home: Path | None = None, device: str = "auto") -> 
     return Predictor(model, dataset.columns, dataset.classes, precision=precision)
 
 
-def calibrate_run(run: str, predictor: Predictor | Ensemble, coverage: float, *, home: Path) -> Calibration:
-    """Learn from the validation rows of a run how wide intervals of its predictions have to be.
+def load_together(
+    run: str | Path,
+    others: Sequence[str] = (),
+    *,
+    coverage: float = 0.0,
+    home: Path | None = None,
+    device: str = "auto",
+) -> tuple[Predictor | Ensemble, Calibration | None]:  # fmt: skip
+    """Load a run, or several as one, and learn how wide the intervals of its predictions have to be.
 
-    Its best epoch was chosen on these rows, which makes intervals a little too narrow where they are few.
+    Intervals of all folds of a cross-validation are learned from what each of them got wrong on rows that it did not
+    train on, and are the ensemble's own; those of everything else from the validation rows of the first run.
 
     Args:
-        run: Id of the run.
-        predictor: Its model, or an ensemble that it is the first member of.
-        coverage: Wanted share of true values inside.
-        home: The data folder.
+        run: As in `load`.
+        others: Ids of runs whose predictions are averaged with those of `run`.
+        coverage: Wanted share of true values inside; 0 learns nothing.
+        home: As in `load`.
+        device: As there.
+
+    Returns:
+        The model, and what `conformal.add_intervals` needs to add intervals; None where it adds them itself, or none
+        were wanted.
 
     Raises:
-        DataError: There are too few validation rows.
-        RunError: There is no such run.
+        DataError: As in `Ensemble` and `calibrate`; or too few rows are left that no run trained on.
+        RunError: As in `load`.
+        SettingError: As there.
     """
-    dataset = load_dataset(home / "datasets", RunFolder(checkpoint_of(home, run).parents[1]).spec.data.dataset)
-    rows = dataset.fitting(predictor.max_residues).part("val")
-    rows = rows.iloc[:: max(1, -(-len(rows) // CALIBRATION_ROWS))]
-    chains = {name: rows[f"chain_{i}"] for i, name in enumerate(dataset.columns.sequence, start=1)}
-    targets = [dataset.classes[int(i)] for i in rows["target"]] if dataset.task == "classification" else rows["target"]
-    if dataset.task == "per_residue":
-        return calibrate(pd.DataFrame(), dataset.task, coverage)
-    return calibrate(predictor.predict(pd.DataFrame(chains)).assign(target=targets), dataset.task, coverage)
+    home, name = _place(run, home)
+    first = load(name, home=home, device=device)
+    if not others:
+        return first, _calibrate(first, [name], coverage, home) if coverage else None
+    members, names = [first, *(load(other, home=home, device=device) for other in others)], [name, *others]
+    learned = _learn_from_folds(names, coverage, home) if coverage else None
+    ensemble = Ensemble(members, learned)
+    return ensemble, _calibrate(ensemble, names, coverage, home) if coverage and learned is None else None
+
+
+def _learn_from_folds(names: Sequence[str], coverage: float, home: Path) -> FoldCalibration | None:
+    """Return what all folds of a cross-validation learn from the rows that each left out; None for other runs."""
+    folders = [_folder_of(name, home) for name in names]
+    tables = [read_predictions(folder) for folder in folders]
+    known = [table for table in tables if table is not None]
+    is_best = not any("/" in name for name in names)  # the predictions of test rows are those of the best weights
+    if not is_best or not are_whole_folds(folders) or len(known) < len(folders):
+        return None
+    return calibrate_folds(known, load_dataset(home / "datasets", folders[0].spec.data.dataset).task, coverage)
+
+
+def _calibrate(predictor: Predictor | Ensemble, names: Sequence[str], coverage: float, home: Path) -> Calibration:
+    """Learn from the validation rows of the first run, but for those that another one trained on.
+
+    The best epoch was chosen on these rows, which makes intervals a little too narrow where they are few.
+    """
+    first, *others = [load_dataset(home / "datasets", _folder_of(name, home).spec.data.dataset) for name in names]
+    rows = first.fitting(predictor.max_residues).part("val")
+    if first.task == "per_residue":
+        return calibrate(pd.DataFrame(), first.task, coverage)
+    unseen = _unseen(rows, [other for other in others if other.id != first.id])
+    if len(unseen) < len(rows) and len(unseen) < FEWEST_ROWS:
+        raise DataError(
+            f"Intervals need validation rows that none of these runs trained on, and {len(unseen)} of {len(rows)} are "
+            "such; take all folds of a cross-validation, or runs of one split, or leave intervals out."
+        )
+    rows = unseen.iloc[:: max(1, -(-len(unseen) // CALIBRATION_ROWS))]
+    chains = {name: rows[f"chain_{i}"] for i, name in enumerate(first.columns.sequence, start=1)}
+    targets = [first.classes[int(i)] for i in rows["target"]] if first.task == "classification" else rows["target"]
+    return calibrate(predictor.predict(pd.DataFrame(chains)).assign(target=targets), first.task, coverage)
+
+
+def _unseen(rows: pd.DataFrame, others: Sequence[Dataset]) -> pd.DataFrame:
+    """Return the rows whose sequences no other dataset trains on."""
+    if not others:
+        return rows
+    seen = {chains for other in others for chains in _sequences(other.part("train"))}
+    return rows[[chains not in seen for chains in _sequences(rows)]]
+
+
+def _sequences(rows: pd.DataFrame) -> list[tuple[str, ...]]:
+    names = [name for name in rows.columns if str(name).startswith("chain_")]
+    return list(rows[names].itertuples(index=False, name=None))
+
+
+def _folder_of(name: str, home: Path) -> RunFolder:
+    return RunFolder(checkpoint_of(home, name).parents[1])
 
 
 def _place(run: str | Path, home: Path | None) -> tuple[Path, str]:

@@ -13,8 +13,8 @@ import pandas as pd
 import torch
 
 from molfun.errors import MolfunError
-from molfun.evaluation.uncertainty import Ensemble, add_intervals
-from molfun.runs.loading import calibrate_run, load
+from molfun.evaluation.conformal import add_intervals
+from molfun.runs.loading import load_together
 from molfun.runs.predictions import PredictionJob
 from molfun.runs.process import threads_wanted
 from molfun.runs.secrets import guard_streams
@@ -49,11 +49,8 @@ def predict_job(job: PredictionJob) -> int:
 def _predict(job: PredictionJob) -> pd.DataFrame:
     rows, about, run = pd.read_parquet(job.rows_path), job.about, job.path.parents[2]
     home, device = run.parents[1], str(about.get("device", "auto"))
-    first = load(run, device=device)
-    others = [load(name, home=home, device=device) for name in about.get("others", [])]
-    predictor = Ensemble([first, *others]) if others else first
-    coverage = float(about.get("coverage") or 0.0)
-    learned = calibrate_run(run.name, predictor, coverage, home=home) if coverage else None
+    others, coverage = about.get("others", []), float(about.get("coverage") or 0.0)
+    predictor, learned = load_together(run, others, coverage=coverage, home=home, device=device)
     last = 0.0
 
     def progress(done: int, total: int) -> None:
@@ -64,9 +61,9 @@ def _predict(job: PredictionJob) -> pd.DataFrame:
 
     began = time.monotonic()
     found = predictor.predict(rows, progress=progress)
-    residues = sum(int(rows[name].fillna("").astype(str).str.len().sum()) for name in first.columns.sequence)
+    residues = sum(int(rows[name].fillna("").astype(str).str.len().sum()) for name in predictor.columns.sequence)
     job.note(seconds=time.monotonic() - began, residues=residues * (1 + len(others)))
-    found = add_intervals(found, first.task, learned) if learned else found
+    found = add_intervals(found, predictor.task, learned) if learned else found
     kept = rows.rename(columns={name: f"{name} (of the table)" for name in found.columns if name in rows.columns})
     return pd.concat([kept, found], axis=1)
 

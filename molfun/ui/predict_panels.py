@@ -13,6 +13,7 @@ from molfun.data.dataset import Dataset
 from molfun.data.exports import to_csv
 from molfun.data.tables import FORMATS
 from molfun.errors import MolfunError
+from molfun.runs.cross_validation import find_cross_validations, siblings_of
 from molfun.runs.new_rows import prepare_rows
 from molfun.runs.predictions import PredictionJob, start_prediction
 from molfun.runs.store import RunFolder
@@ -30,23 +31,46 @@ def draw_certainty(folder: RunFolder, dataset: Dataset, runs: Mapping[str, RunFo
     if dataset.task == "per_residue":
         return {}
     alike = [name for name, other in runs.items() if name != folder.id and _is_alike(folder, other)]
+    folds = [other.id for other in siblings_of(folder, runs.values()) if other.id != folder.id]
+    alike += [name for name in _same_cross_validation(folder, runs) if name not in alike]
     chosen: dict[str, Any] = {}
+    key = f"predict.{folder.id}.others"
     left, right = st.columns(2)
     with left:
         chosen["others"] = st.multiselect(
-            "Together with", alike, key=f"predict.{folder.id}.others", format_func=lambda name: runs[name].title,
+            "Together with", alike, key=key, format_func=lambda name: runs[name].title,
             placeholder="No other run", disabled=not alike, persist_state="session",
-            help="Other runs on the same data, such as other seeds: the mean of all, and how far they are apart.",
+            help="Other runs on the same data, such as other seeds or folds: the mean of all, and how far they are "
+            "apart.",
         )  # fmt: skip
+        if folds:
+            st.button(
+                f"All folds ({len(folds) + 1} runs)", icon=":material/donut_large:", on_click=_choose,
+                args=(key, folds), help="Every run of this cross-validation with these settings: the mean of all.",
+            )  # fmt: skip
     with right:
         coverage = st.selectbox(
             "Intervals", [0.0, 0.8, 0.9, 0.95], key=f"predict.{folder.id}.coverage", persist_state="session",
             format_func=lambda share: f"{share:.0%} of new rows inside" if share else "None",
-            help="Learned from the validation rows; they hold for rows like those of the training data.",
+            help="Learned from the validation rows, or, of all folds together, from what each fold got wrong on the "
+            "rows that it left out; they hold for rows like those of the training data.",
         )  # fmt: skip
     if coverage:
         chosen["coverage"] = coverage
     return chosen
+
+
+def _choose(key: str, names: Sequence[str]) -> None:
+    st.session_state[key] = list(names)
+
+
+def _same_cross_validation(folder: RunFolder, runs: Mapping[str, RunFolder]) -> list[str]:
+    """Return the runs that are folds of the same cross-validation, of any strategy."""
+    for cross in find_cross_validations(runs.values()):
+        names = [run.folder.id for run in cross.runs]
+        if folder.id in names:
+            return [name for name in names if name != folder.id]
+    return []
 
 
 def _is_alike(folder: RunFolder, other: RunFolder) -> bool:

@@ -9,8 +9,9 @@ import torch
 
 from molfun.data.settings import ColumnSettings
 from molfun.errors import DataError
+from molfun.evaluation.conformal import add_intervals, calibrate
 from molfun.evaluation.predictor import Predictor
-from molfun.evaluation.uncertainty import Ensemble, add_intervals, calibrate
+from molfun.evaluation.uncertainty import Ensemble
 from molfun.models.precision import Precision
 from tests.tiny import SEQUENCES, tiny_model
 

@@ -15,7 +15,7 @@ from molfun.errors import DataError, MolfunError, SettingError
 from molfun.runs.certainty import read_validation
 from molfun.runs.cross_validation import find_cross_validations, pool
 from molfun.runs.fold_race import plan_fold_race
-from molfun.runs.loading import load
+from molfun.runs.loading import load, load_together
 from molfun.runs.race import enter
 from molfun.runs.status import run_status
 from molfun.runs.store import RUN_ID, RunStore
@@ -125,3 +125,11 @@ def test_folds_that_were_trained_are_pooled_and_predict_together(
     each = np.array([load(folder.id).predict(["MKTAYIAKQR", "MKTAYIAKQK"])["prediction"] for folder in folders])
     assert together["prediction"].tolist() == pytest.approx(each.mean(axis=0).tolist(), abs=1e-5)
     assert together["spread"].tolist() == pytest.approx(each.std(axis=0, ddof=1).tolist(), abs=1e-5)
+    # Intervals of all folds come from the rows that each left out.
+    ensemble, learned = load_together(folders[0].id, [folders[1].id], coverage=0.8)
+    assert learned is None
+    bounds = ensemble.predict(["MKTAYIAKQR"]).iloc[0]
+    assert bounds["low"] < bounds["prediction"] < bounds["high"]
+    (folders[1].predictions / "test.parquet").unlink()
+    with pytest.raises(DataError, match=r"Intervals need .*validation rows"):
+        load_together(folders[0].id, [folders[1].id], coverage=0.8)

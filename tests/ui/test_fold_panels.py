@@ -12,7 +12,7 @@ from molfun.runs.notes import add_tags
 from molfun.runs.pooled import find_pooled, pooled_table
 from molfun.ui import theme
 from molfun.ui.fold_charts import folds_figure
-from tests.drawn_pages import draw, words, write_metrics
+from tests.drawn_pages import button, draw, words, write_metrics
 from tests.runs.fold_folders import write_folds
 
 
@@ -56,3 +56,14 @@ def test_the_figure_has_a_bar_an_arm_and_a_dot_a_fold(home: Path) -> None:
     assert list(dots.y).count("LoRA") == 6
     lora = [x for x, y in zip(dots.x, dots.y, strict=True) if y == "LoRA"]
     assert np.mean(lora) == pytest.approx(table["mean"][0])
+
+
+def test_all_folds_predict_together_with_one_click(home: Path) -> None:
+    for folder in write_folds(home, {"lora": 0.3, "full": 2.0}):
+        (folder.checkpoints / "best").mkdir()
+    app = draw("predict", run="lora-d1-s0")
+    others = app.multiselect(key="predict.lora-d1-s0.others")
+    assert (others.value, len(others.options)) == ([], 5)
+    button(app, "All folds (3 runs)").click().run()
+    assert sorted(app.multiselect(key="predict.lora-d1-s0.others").value) == ["lora-d0-s0", "lora-d2-s0"]
+    assert not app.exception
