@@ -6,12 +6,11 @@ from __future__ import annotations
 
 import os
 import shutil
-import signal
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Sequence
-from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 
@@ -28,7 +27,9 @@ VARIABLE = "MOLFUN_MMSEQS"
 SENSITIVITY, WORD = 7.5, 5
 SEARCH = ("-s", str(SENSITIVITY), "-k", str(WORD), "--mask", "0", "--comp-bias-corr", "0")
 MAX_THREADS = 16
-LIMIT_SECONDS = 3 * 3600.0
+LIMIT_SECONDS, PATIENCE_SECONDS = 3 * 3600.0, 10.0
+# Ends with this process, however that ends.
+GUEST = str(Path(__file__).with_name("guest.py"))
 
 Positions = NDArray[np.int64]
 
@@ -142,8 +143,8 @@ class _Workplace:
         """
         with (self._folder / "log.txt").open("wb") as log:
             process = subprocess.Popen(
-                [self._program, *command, "-v", "1"], cwd=self._folder, env=_clean(), stdin=subprocess.DEVNULL,
-                stdout=log, stderr=subprocess.STDOUT, start_new_session=True,
+                [sys.executable, "-I", GUEST, self._program, *command, "-v", "1"], cwd=self._folder, env=_clean(),
+                stdin=subprocess.PIPE, stdout=log, stderr=subprocess.STDOUT,
             )  # fmt: skip
             try:
                 code = process.wait(timeout=max(0.0, self._end - time.monotonic()))
@@ -153,7 +154,7 @@ class _Workplace:
                     "use a machine with more cores, or split by a column of groups."
                 ) from None
             finally:
-                _end_family(process)
+                _end(process)
         if code:
             raise DataError(
                 f"MMseqs2 stopped in '{command[0]}' ({_last_words(self._folder / 'log.txt', code)}); check the free "
@@ -161,11 +162,14 @@ class _Workplace:
             )
 
 
-def _end_family(process: subprocess.Popen[bytes]) -> None:
-    """End a program and what it started; nothing is left to end where it is done."""
-    if process.poll() is None:
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """End a guest, which ends its program and what that started; nothing is left to end where it is done."""
+    if process.stdin is not None:
+        process.stdin.close()
+    try:
+        process.wait(timeout=PATIENCE_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
         process.wait()
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -66,15 +69,31 @@ def test_its_last_words_are_told(place: Path, monkeypatch: pytest.MonkeyPatch) -
     assert [path.name for path in place.iterdir()] == ["mmseqs-stand-in"]
 
 
+def wait_for_the_end_of(pid: int) -> None:
+    """Wait until a process is gone; fail where it stays."""
+    end = time.monotonic() + 20
+    while psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE:
+        assert time.monotonic() < end
+        time.sleep(0.05)
+
+
 def test_a_slow_program_is_ended_with_its_children(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     stand_in(place, f"sleep 300 & echo $! > {place}/child; wait", monkeypatch)
     with pytest.raises(DataError, match=r"did not end within 0 minutes; use a machine with more cores"):
-        mmseqs.find_pairs(["MKT"], ["MKT"], max_hits=1, limit_seconds=1.0)
-    child = int((place / "child").read_text())
-    end = time.monotonic() + 10
-    while psutil.pid_exists(child) and psutil.Process(child).status() != psutil.STATUS_ZOMBIE:
-        assert time.monotonic() < end
-        time.sleep(0.05)
+        mmseqs.find_pairs(["MKT"], ["MKT"], max_hits=1, limit_seconds=2.0)
+    wait_for_the_end_of(int((place / "child").read_text()))
+
+
+def test_it_ends_with_whoever_wanted_it(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    stand_in(place, f"sleep 300 & echo $! > {place}/new && mv {place}/new {place}/child; wait", monkeypatch)
+    code = "from molfun.data import mmseqs; mmseqs.find_pairs(['MKT'], ['MKT'], max_hits=1)"
+    with subprocess.Popen([sys.executable, "-c", code], env={**os.environ, "TMPDIR": str(place)}) as wanted:
+        end = time.monotonic() + 60
+        while not (place / "child").exists():
+            assert time.monotonic() < end
+            time.sleep(0.05)
+        wanted.kill()
+    wait_for_the_end_of(int((place / "child").read_text()))
 
 
 def test_keys_of_trackers_are_not_handed_on(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
