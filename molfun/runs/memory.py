@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import psutil
 
 from molfun.adapters.catalog import find_model
@@ -72,7 +74,7 @@ def ask_of_run(spec: RunSpec, dataset: Dataset) -> MemoryQuestion:
     """Return the question of a run on its data: of this machine's memory where it runs here, else without a bound."""
     about = {"task": dataset.task, "num_outputs": len(dataset.classes) or 1, "num_chains": dataset.num_chains}
     device, limit = memory_of(spec)
-    lengths = longest_row(dataset, find_model(spec.model.name).num_residues_limit)
+    lengths = longest_row(dataset, find_model(spec.model.name).num_residues_limit, spec.training.crop_size)
     return MemoryQuestion(spec, about, lengths, device, limit, dataset.counts["train"])
 
 
@@ -87,11 +89,19 @@ def ask_of_question(question: Question, num_residues: int) -> MemoryQuestion:
     return MemoryQuestion(question.spec, question.about, (num_residues,) * question.about["num_chains"], device, limit)
 
 
-def longest_row(dataset: Dataset, most: int) -> tuple[int, ...]:
-    """Return the residues of the longest training sequence of each chain, cut to what the model takes."""
+def longest_row(dataset: Dataset, most: int, crop_size: int = 0) -> tuple[int, ...]:
+    """Return the residues of the longest training sequence of each chain, cut to what the model takes.
+
+    Args:
+        dataset: The rows.
+        most: Residues of a chain that the model takes.
+        crop_size: Residues of all chains that are left of a row, divided as the chains are; 0 is all.
+    """
     rows = dataset.part("train") if dataset.counts["train"] else dataset.frame
     lengths = (int(rows[f"chain_{i + 1}"].str.len().max()) for i in range(dataset.num_chains))
-    return tuple(min(most, length) for length in lengths)
+    whole = [min(most, length) for length in lengths]
+    share = min(1.0, crop_size / sum(whole)) if crop_size else 1.0
+    return tuple(math.ceil(share * length) for length in whole)
 
 
 def memory_of(spec: RunSpec) -> tuple[str, int]:
@@ -112,13 +122,15 @@ def least_seconds(answer: Mapping[str, Any], dataset: Dataset, spec: RunSpec) ->
         dataset: The rows.
         spec: Epochs and processes.
     """
-    longest = longest_row(dataset, find_model(spec.model.name).num_residues_limit)
+    crop_size = spec.training.crop_size
+    longest = longest_row(dataset, find_model(spec.model.name).num_residues_limit, crop_size)
     tokens = int(answer["batch_size"]) * sum(length + SPECIAL_TOKENS for length in longest)
-    work = _num_tokens(dataset, "train") + FORWARD_SHARE * _num_tokens(dataset, "val")
+    work = _num_tokens(dataset, "train", crop_size) + FORWARD_SHARE * _num_tokens(dataset, "val")
     return float(answer["seconds"]) / max(1, tokens) * work * spec.training.epochs / spec.training.num_processes
 
 
-def _num_tokens(dataset: Dataset, part: str) -> int:
+def _num_tokens(dataset: Dataset, part: str, crop_size: int = 0) -> int:
     rows = dataset.part(part)
-    residues = sum(int(rows[f"chain_{i + 1}"].str.len().sum()) for i in range(dataset.num_chains))
+    lengths = sum((rows[f"chain_{i + 1}"].str.len() for i in range(dataset.num_chains)), pd.Series(0, index=rows.index))
+    residues = int((lengths.clip(upper=crop_size) if crop_size else lengths).sum())
     return residues + SPECIAL_TOKENS * dataset.num_chains * len(rows)

@@ -214,6 +214,7 @@ class Worker:
         return make_loader(
             dataset, part, encoder=model.adapter.alphabet, max_residues=model.adapter.max_residues,
             batch_size=self.spec.training.batch_size, shuffle=part == "train", seed=self.spec.training.seed,
+            crop_size=self.spec.training.crop_size if part == "train" else 0,
         )  # fmt: skip
 
 

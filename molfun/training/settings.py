@@ -164,6 +164,11 @@ class TrainingSettings(Settings):
     batch_size: int = setting(
         16, ge=1, le=65_536, label="Batch size", unit="rows", help="Rows in one forward.", group="Training"
     )
+    crop_size: int = setting(
+        0, ge=0, label="Crop size", unit="residues", group="Training", level="advanced",
+        help="Most residues of all chains of a training row together; longer rows are cropped, in another place each "
+        "epoch. 0 leaves them whole.",
+    )  # fmt: skip
     seed: int = setting(
         0, ge=0, label="Seed", help="Start of every random number; the same seed repeats the run.", group="Training"
     )

@@ -49,6 +49,13 @@ def test_the_longest_training_row_is_cut_to_what_the_model_takes(dataset: Datase
     assert ask_of_run(spec(model__name="antiberty"), dataset).lengths == (510, 9)
 
 
+def test_a_cropped_row_has_no_more_residues_than_the_crop(dataset: Dataset) -> None:
+    assert longest_row(dataset, 1022, 5000) == (LONGEST, 9)
+    cropped = longest_row(dataset, 1022, 64)
+    assert 64 <= sum(cropped) <= 65
+    assert ask_of_run(spec(training__crop_size=64), dataset).lengths == cropped
+
+
 def test_a_batch_has_no_more_rows_than_there_are(dataset: Dataset) -> None:
     question = ask_of_run(spec(training__batch_size=512), dataset)
     assert question.request["spec"]["training"] == {"batch_size": 31, "gradient_checkpointing": False}
