@@ -1,6 +1,6 @@
 """Reads one PDB or mmCIF file into a `Protein`, or says why it cannot: sizes first, then what the file is, then atoms.
 
-`structure_atoms` reads the text, `structure_chains` makes chains of it, `structure_tables` reads whole folders.
+`structure_pdb` and `structure_cif` read the text, `structure_chains` makes chains, `structure_tables` reads folders.
 """
 
 from __future__ import annotations
@@ -15,8 +15,10 @@ import numpy as np
 
 from molfun.data import limits
 from molfun.data.proteins import C_ALPHA, Protein, ProteinChain
-from molfun.data.structure_atoms import StructureText, read_cif, read_pdb
+from molfun.data.structure_atoms import StructureText
 from molfun.data.structure_chains import build_chains
+from molfun.data.structure_cif import read_cif
+from molfun.data.structure_pdb import read_pdb
 from molfun.errors import DataError, printable
 from molfun.plain_files import open_plain
 
