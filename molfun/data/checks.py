@@ -19,7 +19,7 @@ from molfun.data.labels import is_missing
 from molfun.data.mutations import looks_like_mutations
 from molfun.data.outliers import check_outliers
 from molfun.data.problems import Problem, capped
-from molfun.data.proteins import STRUCTURE
+from molfun.data.proteins import has_structures
 from molfun.data.row_numbers import file_rows
 from molfun.data.settings import ColumnSettings
 from molfun.data.spellings import advice
@@ -112,7 +112,7 @@ def _check_columns(frame: pd.DataFrame, columns: ColumnSettings) -> list[Problem
 
 
 def _no_sequence(frame: pd.DataFrame) -> str:
-    if STRUCTURE in frame.columns:
+    if has_structures(frame):
         return (
             "No sequence column is chosen, as the structures have no chain of the same name; make every chain a row of "
             "its own (data.rows chain, or --rows chain), or join a table with the columns partner_1 and partner_2."

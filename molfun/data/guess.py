@@ -10,7 +10,7 @@ import pandas as pd
 from molfun.data.companions import mean_of, replicates_of
 from molfun.data.labels import number, residue_labels
 from molfun.data.notations import is_date, is_nearly_number
-from molfun.data.proteins import ABOUT_STRUCTURE, STRUCTURE, Protein
+from molfun.data.proteins import ABOUT_STRUCTURE, STRUCTURE, Protein, has_structures
 from molfun.data.settings import ColumnSettings, Task
 from molfun.data.spellings import advice
 
@@ -46,7 +46,7 @@ def guess_columns(frame: pd.DataFrame) -> ColumnSettings:
     Returns:
         Settings whose `sequence` is empty or whose `target` is "" where nothing fits.
     """
-    if STRUCTURE in frame.columns:
+    if has_structures(frame):
         return _of_structures(frame)
     proteins = [name for name in frame.columns if looks_like_protein(frame[name])]
     labels = _label_column(frame, proteins)

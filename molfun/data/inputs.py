@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from molfun.data.proteins import STRUCTURE, Protein
+from molfun.data.proteins import STRUCTURE, Protein, has_structures
 from molfun.data.structure_files import is_structure_name
 from molfun.data.structure_tables import OnProblem, RowsOf, join_values, read_structures
 from molfun.data.tables import read_table
@@ -52,7 +52,7 @@ def describe_structures(frame: pd.DataFrame) -> dict[str, Any]:
         C-alpha), `dates` and `resolutions` (first and last, empty where no file tells), `skipped` ([file, reason]),
         `notes`, and of joined values `unmatched_rows` and `unmatched_files`.
     """
-    if STRUCTURE not in frame.columns:
+    if not has_structures(frame):
         return {}
     proteins = [cell for cell in frame[STRUCTURE] if isinstance(cell, Protein)]
     chains = [chain for protein in proteins for chain in protein.chains]

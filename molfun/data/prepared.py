@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from molfun.data.proteins import STRUCTURE
+from molfun.data.proteins import has_structures
 from molfun.data.rows import chosen_proteins, encode_rows
 from molfun.data.settings import ColumnSettings, SplitSettings
 from molfun.data.splits import PARTS, assign_splits
@@ -61,7 +61,7 @@ def prepare_datasets(
     has_folds = any(split.num_folds for split in splits.values())
     told = columns.model_dump(mode="json")
     common = {**(about or {}), "table": content_hash(rows, told, None, classes)} if has_folds else dict(about or {})
-    arrays = structure_arrays(chosen_proteins(frame, columns)) if STRUCTURE in frame.columns else {}
+    arrays = structure_arrays(chosen_proteins(frame, columns)) if has_structures(frame) else {}
     found = []
     for name, split in splits.items():
         divided = rows.assign(split=assign_splits(frame, columns, split).to_numpy())

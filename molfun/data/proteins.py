@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from molfun.data.atoms import BACKBONE, NUM_ATOMS
@@ -136,6 +137,11 @@ class Protein:
             last[chain.column] = int(places[-1]) if len(places) else last[chain.column]
             found.append(places)
         return np.concatenate(found)
+
+
+def has_structures(frame: pd.DataFrame) -> bool:
+    """Tell whether a table has measured structures: other tables name columns so that hold secondary structure."""
+    return STRUCTURE in frame.columns and any(isinstance(cell, Protein) for cell in frame[STRUCTURE])
 
 
 def blank_atoms(num_residues: int) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:

@@ -16,7 +16,7 @@ from molfun.data.labels import (
     residue_class_names,
     residue_labels,
 )
-from molfun.data.proteins import STRUCTURE, Protein
+from molfun.data.proteins import STRUCTURE, Protein, has_structures
 from molfun.data.settings import ColumnSettings, Task
 from molfun.data.structure_store import structure_rows
 from molfun.data.tables import file_rows
@@ -42,7 +42,7 @@ def encode_rows(frame: pd.DataFrame, columns: ColumnSettings) -> tuple[pd.DataFr
     chains = {f"chain_{i}": frame[name].map(_sequence) for i, name in enumerate(columns.sequence, start=1)}
     targets, classes = _encode_targets(frame, columns)
     rows = pd.DataFrame({**chains, "target": pd.Series(targets, index=frame.index)})
-    if STRUCTURE in frame.columns:
+    if has_structures(frame):
         described = structure_rows(chosen_proteins(frame, columns)).set_index(frame.index)
         rows = pd.concat([rows, described], axis=1)
     if len(columns.sequence) == 1 and ALIGNED in frame.columns and ALIGNED not in columns.sequence:
@@ -96,7 +96,7 @@ def _encode_targets(frame: pd.DataFrame, columns: ColumnSettings) -> tuple[list[
     if columns.task == "regression":
         return _numbers(frame, columns.target), ()
     if columns.task == "structure":
-        if columns.target != STRUCTURE or STRUCTURE not in frame.columns:
+        if columns.target != STRUCTURE or not has_structures(frame):
             raise DataError(f"The target of the task structure is the column {STRUCTURE!r} of structures; choose it.")
         return [getattr(cell, "name", "") for cell in cells], ()
     _refuse_missing(frame, columns.target)

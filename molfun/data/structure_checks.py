@@ -6,7 +6,7 @@ import pandas as pd
 
 from molfun.data.labels import is_missing
 from molfun.data.problems import Problem, capped
-from molfun.data.proteins import STRUCTURE, Protein
+from molfun.data.proteins import STRUCTURE, Protein, has_structures
 from molfun.data.row_numbers import file_rows
 from molfun.data.rows import sequence_mismatch
 from molfun.data.settings import ColumnSettings
@@ -18,7 +18,7 @@ FEW_RESOLVED = 0.5
 def check_structures(frame: pd.DataFrame, columns: ColumnSettings) -> list[Problem]:
     """Return the problems of the column of structures; none where the table has no such column."""
     problems = [Problem("warning", f"{reason} The file is left out.") for _, reason in frame.attrs.get("skipped", [])]
-    if STRUCTURE not in frame.columns or not any(isinstance(cell, Protein) for cell in frame[STRUCTURE]):
+    if not has_structures(frame):
         return problems  # a table of cells: `target_checks` tells where structures were expected
     if columns.task == "structure" and columns.target != STRUCTURE:
         message = (

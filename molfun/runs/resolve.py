@@ -16,7 +16,7 @@ from molfun.data.examples import about_example, find_example, load_example, save
 from molfun.data.guess import guess_columns, looks_like_protein
 from molfun.data.inputs import read_input
 from molfun.data.problems import Problem
-from molfun.data.proteins import STRUCTURE
+from molfun.data.proteins import STRUCTURE, has_structures
 from molfun.data.settings import ColumnSettings, SplitSettings
 from molfun.errors import DataError, SettingError
 from molfun.runs.spec import DataSource
@@ -111,9 +111,12 @@ def complete_columns(frame: pd.DataFrame, given: ColumnSettings | None) -> Colum
     if given is None:
         return guess_columns(frame)
     told = {name: value for name, value in given.model_dump(exclude_unset=True).items() if value}
-    if given.task == "structure" and STRUCTURE in frame.columns:
+    with_structures = has_structures(frame)
+    if given.task == "structure" and with_structures:
         told = {"target": STRUCTURE} | told
-    kept = [name for name in frame.columns if name == STRUCTURE or _may_be_meant(frame, name, given)]
+    kept = [
+        name for name in frame.columns if (name == STRUCTURE and with_structures) or _may_be_meant(frame, name, given)
+    ]
     return ColumnSettings.parse({**guess_columns(frame[kept]).model_dump(), **told})
 
 

@@ -312,6 +312,18 @@ def test_rows_without_structures_have_none(tmp_path: Path) -> None:
         data.structure_of(0)
 
 
+def test_a_column_of_secondary_structure_is_a_column_like_any_other(tmp_path: Path) -> None:
+    sequences = ["ACDEFGHIKL", "MNPQRSTVWY", "ACDEFMNPQR", "GHIKLSTVWY"] * 3
+    table = pd.DataFrame({"seq": sequences, STRUCTURE: ["HHHHHEEECC", "CCHHHEEEHH"] * 6, "y": np.arange(12.0)})
+    assert guess_columns(table).task == "per_residue"
+    for columns in (ColumnSettings(sequence=["seq"], target="y"), guess_columns(table)):
+        problems = check_table(table, columns, letters=ALPHABET.letters, max_residues=500)
+        assert all(problem.severity == "warning" for problem in problems)
+        assert save(tmp_path, table, columns).structures is None
+    with pytest.raises(DataError, match="The target of the task structure is the column 'structure' of structures"):
+        save(tmp_path, table, ColumnSettings(sequence=["seq"], target=STRUCTURE, task="structure"))
+
+
 def test_structures_may_not_vanish_from_a_dataset_of_them(tmp_path: Path, frame: pd.DataFrame) -> None:
     data = save(tmp_path, frame)
     shutil.rmtree(data.folder / STORE)
