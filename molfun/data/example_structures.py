@@ -1,7 +1,8 @@
 """Small real structures that come with Molfun: entries of the Protein Data Bank, as its files or chains of them.
 
 Data files of the Protein Data Bank are free of copyright (CC0 1.0): wwPDB consortium 2019, Nucleic Acids Research
-47:D520, doi:10.1093/nar/gky949. mmCIF files are reduced to the categories that say what was measured, and by whom.
+47:D520, doi:10.1093/nar/gky949. They were read out of the package mdanalysistests 2.11.0; mmCIF files are reduced to
+the categories that say what was measured, and by whom.
 """
 
 from __future__ import annotations
@@ -16,8 +17,8 @@ from molfun.data.structure_tables import read_structures
 from molfun.errors import DataError, nearest
 
 FOLDER = Path(__file__).parent / "entries"
-COMPLEX = "1ay7"
-"""Ribonuclease Sa (chain A, 96 residues) with its inhibitor barstar (chain B, 89 residues), at 1.7 angstrom."""
+COMPLEX = "1hvr"
+"""HIV-1 protease, two chains (A and B, 99 residues each) around its inhibitor, at 1.8 angstrom."""
 
 
 def example_names() -> list[str]:
@@ -49,7 +50,7 @@ def example_protein(name: str) -> Protein:
 
 
 def example_structures() -> pd.DataFrame:
-    """Return one row a chain (58 to 129 residues), each sequence once, with the columns of `read_structures`."""
+    """Return one row a chain (58 to 185 residues), each sequence once, with the columns of `read_structures`."""
     frame = read_structures(FOLDER, rows="chain")
     is_copy = frame["sequence"].duplicated()
     chosen = frame[~is_copy].reset_index(drop=True)

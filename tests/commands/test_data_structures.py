@@ -19,25 +19,25 @@ def check(*arguments: object) -> Result:
 def test_a_folder_is_reported_with_its_chains() -> None:
     done = check(FOLDER, "--rows", "chain", "--split", "identity")
     assert done.exit_code == 0, done.output
-    assert "15 structures, 0 files left out; chains: A in 12, B in 2, D in 1" in done.output
-    assert "1.0 to 1.7 angstrom; deposited 1984-10-05 to 2010-07-28" in done.output
+    assert "12 structures, 0 files left out; chains: A in 10, B in 1, D in 1" in done.output
+    assert "1.0 to 1.8 angstrom; deposited 1984-10-05 to 1999-01-08" in done.output
     assert "sequences: sequence; target: structure (structure)" in done.output
 
 
 def test_bad_files_and_lonely_rows_are_named(tmp_path: Path) -> None:
-    for name in ("1ay7.cif.gz", "1mol.cif.gz"):
+    for name in ("1hvr.pdb.gz", "5pti.cif.gz"):
         (tmp_path / name).write_bytes((FOLDER / name).read_bytes())
     (tmp_path / "bad.pdb").write_text("ATOM")
-    (tmp_path / "values.tsv").write_text("name\tkd\n1AY7\t1.5\n9xyz\t2.5\n")
+    (tmp_path / "values.tsv").write_text("name\tkd\n1HVR\t1.5\n9xyz\t2.5\n")
     done = check(tmp_path, "--values", tmp_path / "values.tsv", "--json")
     assert done.exit_code == 2
     found = json.loads(done.output)["structures"]
-    assert (found["structures"], found["chains"], found["residues"]) == (1, {"A": 1, "B": 1}, 185)
+    assert (found["structures"], found["chains"], found["residues"]) == (1, {"A": 1, "B": 1}, 198)
     assert [name for name, _ in found["skipped"]] == ["bad.pdb"]
-    assert (found["unmatched_rows"], found["unmatched_files"]) == ([3], ["1mol"])
+    assert (found["unmatched_rows"], found["unmatched_files"]) == ([3], ["5pti"])
     text = check(tmp_path, "--values", tmp_path / "values.tsv").output
     assert "rows of the values without a structure: 3" in text
-    assert "structures without a row of values: 1mol" in text
+    assert "structures without a row of values: 5pti" in text
 
 
 @pytest.mark.parametrize("rows", ["row", ""])

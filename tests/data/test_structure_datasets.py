@@ -111,7 +111,7 @@ def test_changed_coordinates_are_found_when_they_are_read(tmp_path: Path, frame:
     content[-4 * 42 * 58 + 1] ^= 1
     path.write_bytes(content)
     read = load_dataset(tmp_path, data.id)
-    assert read.structure_of(0).name == "1aki"
+    assert read.structure_of(0).name == "1hvr_A"
     with pytest.raises(DataError, match="The structure '5pti' is damaged on disk; save the dataset again"):
         read.structure_of(len(frame) - 1)
 
@@ -174,7 +174,7 @@ def test_structures_are_divided_by_identity_and_by_date(
     else:
         test = dated["date"][data.part("test").index]
         assert test.min() > dated["date"][data.part("train").index].max()
-        assert "3o5r" in data.part("test")["target"].tolist()
+        assert "1osm" in data.part("test")["target"].tolist()
 
 
 def test_folds_of_structures_keep_them(tmp_path: Path, frame: pd.DataFrame) -> None:
@@ -248,7 +248,7 @@ def test_crops_are_of_tokens_and_structure_alike_and_anew_each_epoch(tmp_path: P
     assert heaviest_batch(cropped).structures.chain_BR.shape == (4, 16)
 
 
-@pytest.mark.parametrize(("policy", "first"), [("crop", 0), ("window", 39)])
+@pytest.mark.parametrize(("policy", "first"), [("crop", 0), ("window", 24)])
 def test_long_structures_are_cut_as_their_sequences_are(
     tmp_path: Path, frame: pd.DataFrame, policy: str, first: int
 ) -> None:
@@ -272,7 +272,7 @@ def test_a_row_of_which_no_c_alpha_is_known_does_not_count(tmp_path: Path, frame
     assert [row for row, counts in masks.items() if not counts] == [2]
     found = check_table(changed, FOLD, letters=ALPHABET.letters, max_residues=500)
     assert [problem.message for problem in found] == [
-        "Row 3, structure '1ay7_B': 0 of 89 residues are resolved; the others take no part in loss and metrics."
+        "Row 4, structure '1lpb': 0 of 85 residues are resolved; the others take no part in loss and metrics."
     ]
 
 
@@ -288,8 +288,8 @@ def test_checks_of_structures(frame: pd.DataFrame) -> None:
     other.attrs["skipped"] = [("bad.cif", "bad.cif is empty (0 bytes); expected a PDB or mmCIF file.")]
     keep = "leave the sequences of structures as they were read."
     assert find(other) == [
-        f"error: Row 2, column 'sequence': the sequence has 95 residues, its structure 96; {keep}",
-        f"error: Row 3, column 'sequence': position 1 is 'W', in its structure 'K'; {keep}",
+        f"error: Row 3, column 'sequence': the sequence has 88 residues, its structure 89; {keep}",
+        f"error: Row 4, column 'sequence': position 1 is 'W', in its structure 'G'; {keep}",
         "warning: bad.cif is empty (0 bytes); expected a PDB or mmCIF file. The file is left out.",
     ]
     # A mutant's value may go with the structure of its wild type.
@@ -298,7 +298,7 @@ def test_checks_of_structures(frame: pd.DataFrame) -> None:
     assert find(frame, FOLD.model_copy(update={"target": "name"}))[0].startswith(
         "error: The target of the task structure is the column 'structure', found 'name'"
     )
-    with pytest.raises(DataError, match="Row 2, column 'sequence': the sequence has 95 residues, its structure 96"):
+    with pytest.raises(DataError, match="Row 3, column 'sequence': the sequence has 88 residues, its structure 89"):
         save(Path("unused"), other)
 
 

@@ -17,7 +17,7 @@ from molfun.data.structure_tables import join_values, read_structures
 from molfun.errors import DataError
 from tests.data.odd_structures import cif, helix, pdb
 
-BARSTAR = "KKAVINGEQIRSISDLHQTLKKELALPEYYGENLDALWDCLTGWVEYPLVLEWRQFEQSKQLTENGAESVLQVFREAKAEGCDITIILS"
+PROTEASE = "PQVTLWQRPLVTIKIGGQLKEALLDTGADDTVLEEMSLPGRWKPKMIGGIGGFIKVRQYDQILIEICGHKAIGTVLVGPTPVNIIGRNLLTQIGATLNF"
 
 
 @pytest.fixture
@@ -50,12 +50,12 @@ def test_real_entries_are_whole(name: str) -> None:
 
 def test_a_real_complex_is_what_its_entry_says() -> None:
     protein = example_protein(COMPLEX)
-    assert [(chain.id, len(chain)) for chain in protein.chains] == [("A", 96), ("B", 89)]
-    assert protein.chains[1].sequence == BARSTAR
-    assert (protein.date, protein.resolution, protein.method) == ("1997-11-14", 1.7, "x-ray diffraction")
+    assert [(chain.id, len(chain)) for chain in protein.chains] == [("A", 99), ("B", 99)]
+    assert protein.chains[1].sequence == PROTEASE
+    assert (protein.date, protein.resolution, protein.method) == ("1994-02-14", 1.8, "x-ray diffraction")
     assert protein.columns == ("chain_A", "chain_B")
     # As the first two atoms of the entry say.
-    first = [[11.860, 13.207, 12.724], [11.669, 12.413, 13.949]]
+    first = [[-12.735, 38.918, 31.287], [-12.709, 39.097, 29.830]]
     np.testing.assert_allclose(protein.chains[0].positions[0, :2], first, atol=1e-5)
 
 
@@ -63,7 +63,7 @@ def test_examples_have_each_chain_once_and_are_enough_to_train_on() -> None:
     frame = example_structures()
     assert len(frame) >= 10
     assert frame["sequence"].is_unique
-    assert frame["num_residues"].between(58, 129).all()
+    assert frame["num_residues"].between(58, 185).all()
     assert [protein.sequence_of("sequence") for protein in frame[STRUCTURE]] == frame["sequence"].tolist()
 
 

@@ -68,7 +68,7 @@ def test_structures_of_different_chains_can_be_rows_of_chains() -> None:
     with pytest.raises(DataError, match="the structures have no chain of the same name; make every chain a row"):
         read_source(source, ESMFOLD)
     found = read_source(source.model_copy(update={"rows": "chain"}), ESMFOLD)
-    assert (found.columns.sequence, found.columns.task, len(found.frame)) == (["sequence"], "structure", 15)
+    assert (found.columns.sequence, found.columns.task, len(found.frame)) == (["sequence"], "structure", 12)
 
 
 def test_settings_of_structures_are_told_in_the_usual_way(folder: Path) -> None:
