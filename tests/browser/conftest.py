@@ -14,7 +14,7 @@ from playwright.sync_api import Browser, Page, expect
 from tests.browser.server import Server
 
 # Two cores that train and draw at once are slow; nothing waits longer than it must.
-PATIENCE_MS = 60_000
+PATIENCE_MS = 180_000
 NUM_COLORS = 256
 
 

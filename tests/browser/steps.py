@@ -80,13 +80,13 @@ def wait_for_marker(page: Page, label: str) -> None:
     expect(page.locator(".molfun-chart").first.get_by_text(label)).to_be_visible()
 
 
-def wait_for_status(page: Page, word: str, timeout_ms: int = 120_000) -> None:
+def wait_for_status(page: Page, word: str, timeout_ms: int = 300_000) -> None:
     """Wait until the badge of the run's state says `word`; its icon is text too."""
     badge = page.get_by_test_id("stMain").get_by_text(re.compile(rf"\b{word}$"))
     expect(badge.first).to_be_visible(timeout=timeout_ms)
 
 
-def wait_until_finished(page: Page, timeout_ms: int = 180_000) -> None:
+def wait_until_finished(page: Page, timeout_ms: int = 400_000) -> None:
     """Wait until the page says that the run finished and shows its result."""
     wait_for_status(page, "Finished", timeout_ms)
     expect(page.get_by_role("heading", name="Result")).to_be_visible()

@@ -47,7 +47,7 @@ def test_a_table_is_cross_validated(
     page.wait_for_url("**/compare?runs=*")
     screenshot(page, "folds-begun")
     expect(page.get_by_text(re.compile(r"Head only: Spearman correlation -?0\.\d+ over 60 rows"))).to_be_visible(
-        timeout=240_000
+        timeout=480_000
     )
     assert len(RunStore(server.home).list()) == 2
     assert len(list_datasets(server.home / "datasets")) == 2

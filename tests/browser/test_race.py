@@ -32,8 +32,8 @@ def test_a_race_is_started_watched_compared_and_shared(
     page.wait_for_url("**/compare?runs=*")
     screenshot(page, "race-begun")
     conclusion = page.get_by_text(re.compile(r"scores highest \(-?[01]\.\d+\)"))
-    expect(conclusion).to_be_visible(timeout=240_000)
-    expect(page.get_by_role("link", name="Head only")).to_have_count(0, timeout=240_000)
+    expect(conclusion).to_be_visible(timeout=480_000)
+    expect(page.get_by_role("link", name="Head only")).to_have_count(0, timeout=480_000)
     runs = RunStore(server.home).list()
     assert len(runs) == len(TITLES)
     assert all((run.checkpoints / "best").is_dir() for run in runs)
@@ -72,6 +72,6 @@ def test_settings_are_raced(server: Server, open_page: Callable[..., Page], scre
     screenshot(page, "race-grid")
     page.get_by_role("button", name="Start the race").click()
     page.wait_for_url("**/compare?runs=*")
-    expect(page.get_by_text(re.compile(r"scores highest"))).to_be_visible(timeout=120_000)
+    expect(page.get_by_text(re.compile(r"scores highest"))).to_be_visible(timeout=400_000)
     ranks = [getattr(run.spec.strategy, "rank", None) for run in RunStore(server.home).list() if run.id != "small"]
     assert sorted(ranks, key=str) == [2, 4, None]

@@ -83,7 +83,7 @@ def test_an_ugly_table_becomes_a_scan(server: Server, open_page: Callable[..., P
     page.get_by_role("radio", name="Mutation scan").click()
     expect(page.get_by_role("textbox", name="Wild type")).to_have_value(WILD_TYPE)
     page.get_by_role("button", name="Scan", exact=True).click()
-    expect(page.get_by_text("Ranking")).to_be_visible(timeout=120_000)
+    expect(page.get_by_text("Ranking")).to_be_visible(timeout=400_000)
     assert re.search(r"job=\d{8}-\d{6}-[0-9a-f]{4}", page.url)
     with page.expect_download() as download:
         page.get_by_role("button", name="CSV").click()
@@ -158,7 +158,7 @@ def test_a_dropped_file_is_split_by_identity_and_scored(
     page.get_by_role("textbox", name="Wild type").fill(saved.frame["chain_1"].iloc[1])
     page.keyboard.press("Control+Enter")
     page.get_by_role("button", name="Scan", exact=True).click()
-    expect(page.get_by_text("Ranking")).to_be_visible(timeout=120_000)
+    expect(page.get_by_text("Ranking")).to_be_visible(timeout=400_000)
     with page.expect_download() as download:
         page.get_by_role("button", name="CSV").first.click()
     download.value.save_as(tmp_path / "scan.csv")
