@@ -55,9 +55,20 @@ def starting(home: Path, room: Path, **defaults: Any) -> Iterator[Start]:
 
 
 def wait_until(condition: Callable[[], bool], folder: RunFolder, seconds: float = PATIENCE_SECONDS) -> None:
-    """Wait for something of a run; say what its folder holds where it does not come."""
-    deadline = time.monotonic() + seconds
+    """Wait for something of a run; say what its folder holds where it does not come.
+
+    Args:
+        condition: What is waited for.
+        folder: The run.
+        seconds: How long a run may record nothing new. One that trains on, on a slow machine, is waited for five times
+            as long in all.
+    """
+    written, begun = -1, time.monotonic()
+    deadline = begun + seconds
     while not condition():
+        size = folder.metrics_path.stat().st_size if folder.metrics_path.exists() else 0
+        if size != written:
+            written, deadline = size, min(time.monotonic() + seconds, begun + 5 * seconds)
         assert time.monotonic() < deadline, f"{folder.read_state()}\n{folder.log_tail()}"
         time.sleep(0.05)
 
