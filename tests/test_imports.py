@@ -16,7 +16,8 @@ TORCH_FREE = (
     *("molfun", "molfun.errors", "molfun.settings", "molfun.home", "molfun.cli", "molfun.terminal"),
     *("molfun.structure_metrics", "molfun.superposition"),
     *("molfun.data*", "molfun.tracking*", "molfun.runs*", "molfun.ui*"),
-    *("molfun.adapters", "molfun.adapters.alphabet", "molfun.adapters.catalog"),
+    *("molfun.adapters", "molfun.adapters.alphabet", "molfun.adapters.card", "molfun.adapters.catalog"),
+    *("molfun.adapters.folding_models", "molfun.adapters.language_models"),
     *(
         "molfun.models",
         "molfun.models.settings",

@@ -22,17 +22,19 @@ from molfun.types import Batch
 SEQUENCES = ("MKTAYIAKQRQISFVKSHFSRQ", "GSHMLEDPVD", "EVQLVESGGGLVQPGGSLRLSCAAS", "AAAA", "QVQLKESGPGLVAPS")
 
 
+# Families as tests name them, and a model of each.
+MODEL_OF = {"esm": "esm2_8m", "bert": "antiberty", "protbert": "protbert", "esmc": "esmc_300m", "t5": "prott5"}
+
+
 def tiny_card(family: str = "esm", *, num_blocks: int = 3) -> ModelCard:
     """Return the card of a family with small numbers."""
-    card = MODELS["antiberty" if family == "bert" else "esm2_8m"]
-    config = {
-        **card.config,
-        "hidden_size": 32,
-        "num_hidden_layers": num_blocks,
-        "num_attention_heads": 4,
-        "intermediate_size": 64,
-    }
-    return replace(card, num_blocks=num_blocks, hidden_size=32, config=config)
+    card = MODELS[MODEL_OF[family]]
+    sizes = {"hidden_size": 32, "num_hidden_layers": num_blocks, "num_attention_heads": 4, "intermediate_size": 64}
+    if family == "t5":
+        sizes = {"d_model": 32, "num_layers": num_blocks, "num_heads": 4, "d_kv": 8, "d_ff": 64}
+    if family == "protbert":
+        sizes["max_position_embeddings"] = 512
+    return replace(card, num_blocks=num_blocks, hidden_size=32, config={**card.config, **sizes})
 
 
 def tiny_adapter(family: str = "esm", *, num_blocks: int = 3) -> EncoderAdapter:

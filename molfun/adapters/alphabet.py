@@ -75,6 +75,20 @@ ESM2 = Alphabet(
     end_id=2,
     mask_id=32,
 )
+
+
+def _with_rare_as_x(order: str, first: int) -> dict[str, int]:
+    """Return ids of letters in their order; U, Z, O and B get that of X, because the models were trained so."""
+    ids = {letter: first + i for i, letter in enumerate(order)}
+    return dict.fromkeys("UZOB", ids["X"]) | ids
+
+
+# Order of the vocabulary of ProtBert, behind [PAD] [UNK] [CLS] [SEP] [MASK]. U, Z, O and B have ids of their own in it,
+# and in ProtT5's, but their authors wrote X for them (Elnaggar et al. 2021).
+PROTBERT = Alphabet(ids=_with_rare_as_x("LAGVESIKRDTPNQFYMHCWX", first=5), pad_id=0, start_id=2, end_id=3, mask_id=4)
+# Order of the vocabulary of ProtT5, behind <pad> </s> <unk>; nothing stands before a sequence, and T5's first sentinel
+# has the last id.
+PROTT5 = Alphabet(ids=_with_rare_as_x("ALGVSREDTIPKFQNYMHWCX", first=3), pad_id=0, start_id=None, end_id=1, mask_id=127)
 # AlphaFold's order of residues with X behind them, which ESMFold and OpenFold read; there are no special tokens, and
 # padding is told from residues by a mask alone.
 ALPHAFOLD = Alphabet(

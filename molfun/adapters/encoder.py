@@ -1,49 +1,20 @@
-"""Hugging Face encoders (AntiBERTy = Bert, ESM-2 = Esm): one adapter class and a name table."""
+"""Hugging Face encoders (AntiBERTy and ProtBert = Bert, ESM-2 = Esm, ESM-C = Esmc, ProtT5 = T5): one adapter class."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
-from transformers import BertConfig, BertModel, EsmConfig, EsmModel
 from typing_extensions import override
 
 from molfun.adapters.base import BaseAdapter
-from molfun.adapters.catalog import ModelCard
+from molfun.adapters.catalog import ModelCard, check_pretrained
+from molfun.adapters.encoder_names import NAMES, Names
 from molfun.adapters.weights import load_model, read_local_config, read_package_weights
 from molfun.errors import ModelError
 from molfun.types import Batch, Chain, Trunk
-
-
-@dataclass(frozen=True)
-class Names:
-    """Where a family keeps its parts, as dotted paths inside the backbone.
-
-    `ignored` are prefixes in a checkpoint that the trunk has no use for (language-model heads, poolers).
-    """
-
-    config: type[Any]
-    model: type[Any]
-    embedder: str
-    blocks: str
-    output: tuple[str, ...]
-    excluded: tuple[str, ...]
-    ignored: tuple[str, ...]
-
-
-NAMES = {
-    "bert": Names(BertConfig, BertModel, "embeddings", "encoder.layer", (), (), ("cls.", "bert.pooler.", "pooler.")),
-    "esm": Names(
-        EsmConfig, EsmModel, "embeddings", "encoder.layer", ("encoder.emb_layer_norm_after",), ("contact_head",),
-        ("lm_head.", "esm.pooler.", "pooler.", "contact_head.", "esm.contact_head."),
-    ),
-}  # fmt: skip
-
-# What must agree between a model folder and the card that it is used for.
-SHAPE = ("vocab_size", "hidden_size", "num_hidden_layers", "num_attention_heads", "max_position_embeddings")
 
 
 class EncoderAdapter(BaseAdapter):
@@ -112,9 +83,10 @@ def build_encoder(card: ModelCard, weights: str, *, load: bool = True) -> Encode
     """
     names = NAMES[card.family]
     folder = None if weights in ("pretrained", "random") else Path(weights).expanduser()
-    config = dict(card.config) if folder is None else _folder_config(card, folder)
+    config = dict(card.config) if folder is None else _folder_config(card, names, folder)
     if weights == "random" or not load:
-        return EncoderAdapter(card, names.model(names.config(**config), add_pooling_layer=False), names)
+        return EncoderAdapter(card, names.build(config), names)
+    check_pretrained(card, weights)
     if folder is not None:
         return EncoderAdapter(card, _load(names, str(folder), f"Cannot read the weights in {folder}"), names)
     kind, _, place = card.weights.partition(":")
@@ -123,7 +95,7 @@ def build_encoder(card: ModelCard, weights: str, *, load: bool = True) -> Encode
     return EncoderAdapter(card, _load(names, place, f"Cannot fetch {place} from the Hugging Face hub"), names)
 
 
-def _folder_config(card: ModelCard, folder: Path) -> dict[str, Any]:
+def _folder_config(card: ModelCard, names: Names, folder: Path) -> dict[str, Any]:
     """Return the configuration in a model folder, once it is known to be of the card's architecture.
 
     Raises:
@@ -134,7 +106,7 @@ def _folder_config(card: ModelCard, folder: Path) -> dict[str, Any]:
         raise ModelError(
             f"{folder} holds a model of type {config.get('model_type')!r}; {card.title} is of type {card.family!r}."
         )
-    odd = [name for name in SHAPE if config.get(name) != card.config[name]]
+    odd = [name for name in names.shape if config.get(name) != card.config[name]]
     if odd:
         came = ", ".join(f"{name} {config.get(name)} instead of {card.config[name]}" for name in odd)
         raise ModelError(f"{folder} holds another model than {card.title}: {came}. Choose the model of that size.")
@@ -144,7 +116,7 @@ def _folder_config(card: ModelCard, folder: Path) -> dict[str, Any]:
 def _from_package(card: ModelCard, names: Names, place: str) -> nn.Module:
     state = read_package_weights(*place.split(":"))
     state = {k.removeprefix(f"{card.family}."): v for k, v in state.items() if not k.startswith(names.ignored)}
-    backbone: nn.Module = names.model(names.config(**card.config), add_pooling_layer=False)
+    backbone = names.build(card.config)
     missing, unexpected = backbone.load_state_dict(state, strict=False)
     wanted = {name for name, _ in backbone.named_parameters()}
     # Position buffers appear in old files and not in new models; only parameters matter.
@@ -159,4 +131,4 @@ def _from_package(card: ModelCard, names: Names, place: str) -> nn.Module:
 
 
 def _load(names: Names, place: str, problem: str) -> nn.Module:
-    return load_model(names.model, place, problem, unused=names.excluded, add_pooling_layer=False)
+    return load_model(names.model_class, place, problem, unused=names.excluded, **names.options)

@@ -23,7 +23,7 @@ from transformers.models.esm.modeling_esmfold import (
 from typing_extensions import override
 
 from molfun.adapters.base import BaseAdapter
-from molfun.adapters.catalog import ModelCard
+from molfun.adapters.catalog import ModelCard, check_pretrained
 from molfun.adapters.chains import JoinedChains, join_chains
 from molfun.adapters.weights import load_model, read_local_config
 from molfun.errors import ModelError
@@ -199,6 +199,7 @@ def build_esmfold(card: ModelCard, weights: str, *, load: bool = True) -> ESMFol
     config = dict(card.config) if folder is None else _folder_config(card, folder)
     if weights == "random" or not load:
         return ESMFoldAdapter(card, EsmForProteinFolding(EsmConfig(**config, vocab_list=get_default_vocab_list())))
+    check_pretrained(card, weights)
     place = str(folder) if folder else card.weights.partition(":")[2]
     problem = f"Cannot read the weights in {folder}" if folder else f"Cannot fetch {place} from the Hugging Face hub"
     model = load_model(EsmForProteinFolding, place, problem)

@@ -14,7 +14,15 @@ import torch
 from safetensors.torch import load_file
 from torch import nn
 from torch.nn import functional
-from transformers import AutoModel
+from transformers import AutoConfig, AutoModel, T5EncoderModel
+
+
+def read_trunk(place: str) -> nn.Module:
+    """Return the encoder in a model folder, or of a name on the hub; of T5 that is half of the model."""
+    kind = AutoConfig.from_pretrained(place).model_type
+    if kind == "t5":
+        return T5EncoderModel.from_pretrained(place)
+    return AutoModel.from_pretrained(place, **({"add_pooling_layer": False} if kind in ("bert", "esm") else {}))
 
 
 def load_backbone(folder: Path, base: str) -> nn.Module:
@@ -24,12 +32,12 @@ def load_backbone(folder: Path, base: str) -> nn.Module:
         ValueError: There is an adapter and no base.
     """
     if not (folder / "adapter_config.json").exists():
-        return AutoModel.from_pretrained(folder, add_pooling_layer=False).eval()
+        return read_trunk(str(folder)).eval()
     if not base:
         raise ValueError("this adapter does not say on which backbone it was trained; name its folder with --base")
     from peft import PeftModel  # noqa: PLC0415
 
-    return PeftModel.from_pretrained(AutoModel.from_pretrained(base, add_pooling_layer=False), folder).eval()
+    return PeftModel.from_pretrained(read_trunk(base), folder).eval()
 
 
 def encode(sequence: str, about: dict) -> list:

@@ -71,6 +71,8 @@ def same(found: list[object], expected: pd.DataFrame, task: Task) -> bool:
         ("classification", "full", "bert", HeadSettings(pooling="attention", hidden_size=16)),
         ("per_residue", "lora", "esm", HeadSettings()),
         ("regression", "head", "bert", HeadSettings(pooling="cls")),
+        ("regression", "lora", "t5", HeadSettings()),
+        ("per_residue", "full", "esmc", HeadSettings()),
     ],
 )
 def test_a_merged_model_predicts_the_same_without_molfun(

@@ -45,6 +45,8 @@ def answers_of(folder: Path, sequences: Sequence[str]) -> list[object]:
         ("regression", "lora", "esm", HeadSettings(pooling="attention")),
         ("classification", "lora", "bert", HeadSettings(hidden_size=16)),
         ("per_residue", "full", "esm", HeadSettings()),
+        ("regression", "lora", "t5", HeadSettings()),
+        ("regression", "lora", "esmc", HeadSettings()),
     ],
 )
 def test_the_graph_predicts_the_same_without_torch(

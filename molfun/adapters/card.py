@@ -1,0 +1,61 @@
+"""What is known of a backbone before it is built: size, limits, letters, licence. Readable without torch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from molfun.adapters.alphabet import Alphabet
+
+BUILDER = "molfun.adapters.encoder:build_encoder"
+
+
+@dataclass(frozen=True)
+class ModelCard:
+    """One backbone as a person chooses it and as a builder needs it.
+
+    Attributes:
+        num_parameters: Of the trunk, without pooler and language-model head.
+        num_residues_limit: Longest sequence in residues that the model takes.
+        knows: Which proteins it was trained on, in words; shown beside data that are something else.
+        family: Key of the name table in `molfun.adapters.encoder`.
+        config: Architecture, as keyword arguments of the family's Hugging Face configuration.
+        weights: Where pretrained weights come from: "package:<distribution>:<folder inside it>" or "hub:<name>"; ""
+            where nobody ever trained the model.
+        builder: "module:function", called with (card, weights) -> adapter.
+        predicts_structure: Whether it has a structure module.
+    """
+
+    name: str
+    title: str
+    family: str
+    num_parameters: int
+    num_blocks: int
+    hidden_size: int
+    num_residues_limit: int
+    alphabet: Alphabet
+    lora_targets: tuple[str, ...]
+    licence: str
+    citation: str
+    knows: str
+    weights: str
+    config: Mapping[str, Any] = field(repr=False)
+    builder: str = BUILDER
+    predicts_structure: bool = False
+
+    @property
+    def short_title(self) -> str:
+        """The title without the size, e.g. "AntiBERTy"."""
+        return self.title.split(" (")[0]
+
+    @property
+    def hub_name(self) -> str:
+        """Name of its pretrained weights on the Hugging Face hub, "" where they come in a package."""
+        kind, _, place = self.weights.partition(":")
+        return place if kind == "hub" else ""
+
+    @property
+    def knows_all_families(self) -> bool:
+        """True where the model was trained on proteins of every kind."""
+        return "all families" in self.knows
