@@ -94,8 +94,8 @@ class LeakReport:
         copied, highest = self.copies.get("test and training", 0), float(self.nearest["identity"].max())
         if copied:
             return (
-                f"{copied:,} of {self.num_test:,} test rows have the very sequence of a training row: the score will "
-                "flatter. Remove copies, or split by sequence identity or by group."
+                f"{copied:,} of {self.num_test:,} test rows {'has' if copied == 1 else 'have'} the very sequence of a "
+                "training row: the score will flatter. Remove copies, or split by sequence identity or by group."
             )
         if self.share_from(0.95) >= 0.1:
             return (
@@ -107,7 +107,8 @@ class LeakReport:
                 f"{self._rows_from(MORE_THAN_HALF)} share more than half of their residues with a training "
                 "row: relatives are in both parts."
             )
-        most = f"{highest:.0%}" if highest else f"{FLOOR:.0%}"
+        # Rounded up: "no more than 45 %" must hold where it is 45.4 %.
+        most = f"{math.ceil(round(100 * (highest or FLOOR), 6))}%"
         if not self.is_sample:
             return f"No test row shares more than {most} of its residues with a training row."
         _, high = self.interval_from(MORE_THAN_HALF)

@@ -115,7 +115,7 @@ def _likeness(data: Mapping[str, Any]) -> str:
         return ""
     some = "" if leaks["compared_rows"] == leaks["test_rows"] else f" ({leaks['compared_rows']:,} of them, drawn)"
     copied = leaks["copies"].get("test and training")
-    copies = f"; {copied:,} have the very sequence of a training row" if copied else ""
+    copies = f"; {copied:,} {'has' if copied == 1 else 'have'} the very sequence of a training row" if copied else ""
     return f"The identity of the test rows{some} to the nearest training row is: {listed(found)}{copies}."
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import streamlit as st
 
@@ -126,8 +125,7 @@ def draw_too_long(source: Source, columns: ColumnSettings) -> ColumnSettings:
 
 def draw_length_costs(source: Source, columns: ColumnSettings, limit: int) -> None:
     """Say what each way to treat sequences beyond the model's limit costs, where there are such."""
-    lengths = np.max([source.frame[name].astype(str).str.len() for name in columns.sequence], axis=0)
-    costs = length_costs(lengths, limit)
+    costs = length_costs(distributions.chain_lengths(source.frame, columns.sequence).to_numpy(), limit)
     if costs["rows"]:
         rows, share, lost = costs["rows"], costs["rows_share"], costs["residues_share"]
         st.caption(
@@ -161,7 +159,8 @@ def draw_pictures(source: Source, columns: ColumnSettings, split: SplitSettings,
     left, right = st.columns(2)
     with left:
         lengths = distributions.chain_lengths(source.frame, columns.sequence)
-        st.plotly_chart(distributions.length_figure(lengths, limit=limit), key=f"{source.key}.lengths", config=QUIET)
+        figure = distributions.length_figure(lengths[lengths > 0], limit=limit)
+        st.plotly_chart(figure, key=f"{source.key}.lengths", config=QUIET)
     with right:
         if columns.task == "per_residue":
             figure = distributions.class_figure(distributions.residue_rows(rows), what="Residues")

@@ -113,9 +113,9 @@ def split_table(rows: pd.DataFrame, *, by_class: bool) -> pd.DataFrame:
 
 
 def chain_lengths(frame: pd.DataFrame, columns: Sequence[str]) -> pd.Series:
-    """Return the residues of each row's longest chain."""
+    """Return the residues of each row's longest chain, 0 where a row has no sequence."""
     lengths = [frame[name].astype(str).str.strip().str.len() for name in columns]
-    return pd.concat(lengths, axis=1).max(axis=1)
+    return pd.concat(lengths, axis=1).max(axis=1).fillna(0).astype(int)
 
 
 def _bins(values: np.ndarray, *, whole: bool) -> tuple[np.ndarray, np.ndarray]:

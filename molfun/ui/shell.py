@@ -39,7 +39,10 @@ _STYLE = """<style>
 [data-testid="stSidebarUserContent"] [data-testid="stPageLink-NavLink"] p {font-weight: 400;}
 /* The end of a log is what people look for. */
 .st-key-log_tail pre {display: flex; flex-direction: column-reverse;}
-/* Labels of switches wrap instead of ending in dots. */
+/* Labels of buttons and switches wrap instead of ending in dots. */
+[data-testid="stMain"] button .stMarkdownEllipsis, [data-testid="stMain"] button .stMarkdownEllipsis p {
+  white-space: normal; overflow: visible; text-align: start;
+}
 [data-testid="stCheckbox"] [data-testid="stWidgetLabel"] p {
   white-space: normal; overflow: visible; overflow-wrap: normal;
 }

@@ -83,7 +83,9 @@ def draw_leaks(source: Source, columns: ColumnSettings, split: SplitSettings) ->
         st.caption(f":material/rule: {shell.sentence(report.promise)}")
     others = {name: count for name, count in report.copies.items() if count and name != "test and training"}
     for name, count in others.items():
-        st.caption(f":material/content_copy: {count:,} sequences stand in both {name}.")
+        part, other = name.split(" and ")
+        rows = "1 row has its" if count == 1 else f"{count:,} rows have their"
+        st.caption(f":material/content_copy: Of {part}, {rows} very sequence in {other}, too.")
     if not len(report.nearest):
         return
     left, right = st.columns([2, 3])

@@ -41,7 +41,7 @@ def test_copies_are_counted_between_all_parts() -> None:
     rows = [TRAIN, TRAIN, TRAIN, "ACDEFGHIKL", "ACDEFGHIKL", "WWWWWWWWWW"]
     report = find_leaks([rows], ["train", "test", "val", "val", "test", "train"])
     assert report.copies == {"test and training": 1, "validation and training": 1, "test and validation": 2}
-    assert report.sentence().startswith("1 of 2 test rows have the very sequence of a training row")
+    assert report.sentence().startswith("1 of 2 test rows has the very sequence of a training row")
     assert report.as_dict()["bands"]["100 %"] == 1
 
 

@@ -40,6 +40,12 @@ def test_chain_lengths_take_the_longest_chain() -> None:
     assert distributions.chain_lengths(frame, ["heavy", "light"]).tolist() == [4, 3]
 
 
+def test_a_row_without_a_sequence_has_no_residues() -> None:
+    lengths = distributions.chain_lengths(pd.DataFrame({"sequence": ["ACDE", None]}), ["sequence"])
+    assert lengths.tolist() == [4, 0]
+    distributions.length_figure(lengths)
+
+
 def test_residues_of_each_class_are_counted_without_those_that_have_no_label() -> None:
     rows = pd.DataFrame({"target": ["HH?C", ["C", "C"]], "split": ["train", "test"]})
     flat = distributions.residue_rows(rows)
