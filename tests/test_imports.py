@@ -17,7 +17,7 @@ TORCH_FREE = (
     *("molfun.structure_metrics", "molfun.superposition"),
     *("molfun.data*", "molfun.tracking*", "molfun.runs*", "molfun.ui*"),
     *("molfun.adapters", "molfun.adapters.alphabet", "molfun.adapters.card", "molfun.adapters.catalog"),
-    *("molfun.adapters.folding_models", "molfun.adapters.language_models"),
+    *("molfun.adapters.folding_models", "molfun.adapters.installed", "molfun.adapters.language_models"),
     *(
         "molfun.models",
         "molfun.models.settings",

@@ -86,6 +86,14 @@ class BaseAdapter(nn.Module, ABC):
             )
 
     @property
+    def export_obstacle(self) -> str:
+        """Why transformers and peft alone cannot run the trunk, "" where they can."""
+        return (
+            f"{self.card.title} is no encoder of transformers, so a script without Molfun could not run it; predict "
+            "with the run itself instead (molfun predict, molfun.load)."
+        )
+
+    @property
     def peft_target_module(self) -> nn.Module:
         """Module into which LoRA is injected."""
         return self.backbone

@@ -16,14 +16,14 @@ class ModelCard:
     """One backbone as a person chooses it and as a builder needs it.
 
     Attributes:
-        num_parameters: Of the trunk, without pooler and language-model head.
+        num_parameters: Of the trunk, without pooler and language-model head; 0 where nobody counted them.
         num_residues_limit: Longest sequence in residues that the model takes.
         knows: Which proteins it was trained on, in words; shown beside data that are something else.
-        family: Key of the name table in `molfun.adapters.encoder`.
+        family: Key of the name table in `molfun.adapters.encoder_names`; anything for other builders.
         config: Architecture, as keyword arguments of the family's Hugging Face configuration.
         weights: Where pretrained weights come from: "package:<distribution>:<folder inside it>" or "hub:<name>"; ""
-            where nobody ever trained the model.
-        builder: "module:function", called with (card, weights) -> adapter.
+            where nobody ever trained the model. Other builders may write what they like.
+        builder: "module:function", called with (card, weights, load=bool) -> adapter.
         predicts_structure: Whether it has a structure module.
     """
 
@@ -59,3 +59,21 @@ class ModelCard:
     def knows_all_families(self) -> bool:
         """True where the model was trained on proteins of every kind."""
         return "all families" in self.knows
+
+
+def custom_card(name: str, *, alphabet: Alphabet, max_residues: int, **more: Any) -> ModelCard:
+    """Return the card of a backbone of your own; everything else has a default.
+
+    Args:
+        name: As specs and the command line name it.
+        alphabet: Token id of every letter, and the special tokens.
+        max_residues: Longest sequence that the model takes.
+        **more: Other attributes of `ModelCard`: `builder` where a package brings the model, `lora_targets`,
+            `num_parameters`, `licence`, ...
+    """
+    rest: dict[str, Any] = {
+        "title": name, "family": "custom", "num_parameters": 0, "num_blocks": 0, "hidden_size": 0,
+        "lora_targets": ("q_proj", "v_proj"), "licence": "not told", "citation": "not told", "weights": "",
+        "knows": "what its authors trained it on", "config": {}, "builder": "",
+    }  # fmt: skip
+    return ModelCard(name=name, alphabet=alphabet, num_residues_limit=max_residues, **{**rest, **more})

@@ -52,6 +52,11 @@ class EncoderAdapter(BaseAdapter):
     def get_excluded_modules(self) -> list[nn.Module]:
         return [self.backbone.get_submodule(path) for path in self.names.excluded]
 
+    @property
+    @override
+    def export_obstacle(self) -> str:
+        return ""
+
     @override
     def set_gradient_checkpointing(self, *, enabled: bool) -> None:
         # transformers 5 renamed both; version 6 drops the older names, which version 5.22 and before have.

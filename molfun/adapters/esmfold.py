@@ -12,19 +12,15 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.utils.checkpoint import checkpoint
 from transformers import EsmConfig
 from transformers.models.esm.configuration_esm import get_default_vocab_list
-from transformers.models.esm.modeling_esmfold import (
-    EsmFoldingTrunk,
-    EsmFoldTriangularSelfAttentionBlock,
-    EsmForProteinFolding,
-)
+from transformers.models.esm.modeling_esmfold import EsmFoldingTrunk, EsmForProteinFolding
 from typing_extensions import override
 
 from molfun.adapters.base import BaseAdapter
 from molfun.adapters.catalog import ModelCard, check_pretrained
 from molfun.adapters.chains import JoinedChains, join_chains
+from molfun.adapters.checkpointing import set_checkpointing
 from molfun.adapters.weights import load_model, read_local_config
 from molfun.errors import ModelError
 from molfun.types import Batch, FoldStates, Trunk
@@ -33,19 +29,6 @@ from molfun.types import Batch, FoldStates, Trunk
 SHAPE = ("vocab_size", "hidden_size", "num_hidden_layers", "num_attention_heads")
 # Distances of C-beta atoms that a pass hands to the next one, in angstrom, as the model was trained.
 RECYCLE_FROM, RECYCLE_TO = 3.375, 21.375
-
-
-class CheckpointedBlock(EsmFoldTriangularSelfAttentionBlock):
-    """A block that computes again in the backward pass. Blocks change their class to this one and back.
-
-    That keeps names of parameters, copies and pickles as they are, which a wrapper would not.
-    """
-
-    @override
-    def forward(self, *states: Tensor, **options: Any) -> Any:
-        if not (self.training and torch.is_grad_enabled()):
-            return super().forward(*states, **options)
-        return checkpoint(super().forward, *states, use_reentrant=False, **options)
 
 
 class ESMFoldAdapter(BaseAdapter):
@@ -131,6 +114,11 @@ class ESMFoldAdapter(BaseAdapter):
             found: dict[str, Tensor] = trunk.structure_module(states, joined.tokens_BJ, joined.mask_BJ.float())
         return found
 
+    @property
+    @override
+    def export_obstacle(self) -> str:
+        return ""
+
     @override
     def get_trunk_blocks(self) -> list[nn.Module]:
         return list(self._trunk.blocks)
@@ -155,8 +143,7 @@ class ESMFoldAdapter(BaseAdapter):
 
     @override
     def set_gradient_checkpointing(self, *, enabled: bool) -> None:
-        for block in self.get_trunk_blocks():
-            block.__class__ = CheckpointedBlock if enabled else EsmFoldTriangularSelfAttentionBlock
+        set_checkpointing(self.get_trunk_blocks(), enabled=enabled)
 
     @property
     @override

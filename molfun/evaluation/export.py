@@ -2,7 +2,7 @@
 
 merged/    config.json, model.safetensors, vocab.txt   the trunk, LoRA merged in; `AutoModel.from_pretrained`
 adapter/   adapter_config.json, adapter_model.safetensors   LoRA alone; `PeftModel.from_pretrained`
-both       head.safetensors, predict.py
+both       head.safetensors, predict.py (and heads.py for folding models with another head)
 onnx/      model.onnx, predict_onnx.py   trunk with LoRA merged in and head as one graph; needs no torch
 all        molfun.json, README.md
 """
@@ -21,6 +21,7 @@ from peft.tuners.lora import LoraLayer
 from safetensors.torch import save_file
 
 from molfun.adapters.alphabet import Alphabet
+from molfun.data.batches import Collate, SequenceRows
 from molfun.errors import ModelError
 from molfun.evaluation import plain_predict
 from molfun.evaluation.onnx_export import PROBES, check_packages, write_onnx
@@ -59,12 +60,16 @@ def export_model(
         `onnx_difference` between those of torch and of the graph.
 
     Raises:
-        ModelError: There is something in the folder, an adapter is asked of a run without LoRA, a package is missing,
-            or predictions changed.
+        ModelError: There is something in the folder, an adapter is asked of a run without LoRA, other tools cannot run
+            the trunk, a package is missing, or predictions changed.
         OSError: The folder cannot be written.
     """
+    if kind == "onnx" and predictor.model.adapter.card.predicts_structure:
+        raise ModelError("Folding models cannot be written as ONNX; export the merged model instead.")
     if kind == "adapter" and predictor.model.lora_config is None:
         raise ModelError("This run has no LoRA, so there is no adapter; export the merged model instead.")
+    if kind != "onnx" and predictor.model.adapter.export_obstacle:
+        raise ModelError(predictor.model.adapter.export_obstacle)
     if folder.exists():
         raise ModelError(f"{folder} exists; nothing is written over. Choose another name.")
     aside = folder.with_name(f".{folder.name}.writing")
@@ -86,7 +91,8 @@ def export_model(
 def _write_merged(predictor: Predictor, folder: Path, base: str) -> dict[str, Any]:
     model, largest = predictor.model, merge(predictor)
     model.adapter.backbone.save_pretrained(folder)  # type: ignore[operator]
-    (folder / "vocab.txt").write_text(vocabulary(model.adapter.alphabet, _vocab_size(model)), encoding="utf-8")
+    if not model.adapter.card.predicts_structure:  # whose tokens are not those of their language model
+        (folder / "vocab.txt").write_text(vocabulary(model.adapter.alphabet, _vocab_size(model)), encoding="utf-8")
     _write_head(model, folder)
     return {"largest_difference": largest, "base": ""}
 
@@ -111,7 +117,14 @@ def _write_head(model: MolfunStructureModel, folder: Path) -> None:
     """Write the head, and the script that joins it to the trunk."""
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in model.head.state_dict().items()}
     save_file(tensors, folder / "head.safetensors")
-    shutil.copyfile(plain_predict.__file__, folder / "predict.py")
+    own = Path(plain_predict.__file__)
+    if not model.adapter.card.predicts_structure:
+        shutil.copyfile(own, folder / "predict.py")
+        return
+    # Named and not imported: they are written for processes without Molfun.
+    shutil.copyfile(own.with_name("plain_predict_structure.py"), folder / "predict.py")
+    if model.task != "structure":
+        shutil.copyfile(own, folder / "heads.py")
 
 
 def merge(predictor: Predictor) -> float:
@@ -142,6 +155,8 @@ def _numbers(predictor: Predictor) -> np.ndarray:
     if predictor.task == "per_residue":
         return _states(predictor)
     found = predictor.predict(rows)
+    if predictor.task == "structure":
+        return np.concatenate([protein.positions.ravel() for protein in found["prediction"]]).astype(float)
     columns = ["prediction"] if predictor.task == "regression" else [f"p_{name}" for name in predictor.classes]
     return found[columns].to_numpy(dtype=float)
 
@@ -149,8 +164,10 @@ def _numbers(predictor: Predictor) -> np.ndarray:
 @torch.no_grad()
 def _states(predictor: Predictor) -> np.ndarray:
     adapter = predictor.model.adapter
-    tokens = torch.tensor([adapter.alphabet.encode(PROBES[0])], device=predictor.precision.device)
-    return np.asarray(adapter.backbone(input_ids=tokens).last_hidden_state.float().cpu().numpy())
+    batch = Collate(adapter.alphabet, "regression")(
+        SequenceRows([[PROBES[0]]], encoder=adapter.alphabet, max_residues=adapter.max_residues).rows
+    )
+    return np.asarray(adapter(batch.to(predictor.precision.device)).hidden[0].float().cpu().numpy())
 
 
 def _about(predictor: Predictor, head: HeadSettings, base: str | None) -> dict[str, Any]:
@@ -160,15 +177,17 @@ def _about(predictor: Predictor, head: HeadSettings, base: str | None) -> dict[s
         "target_mean": float(model.target_mean), "target_std": float(model.target_std),
         "backbone": model.adapter.card.name, "base": model.adapter.card.hub_name if base is None else base,
         "sequence_columns": predictor.columns.sequence, "max_residues": model.adapter.max_residues,
-        "too_long": predictor.columns.too_long,
+        "too_long": predictor.columns.too_long, "recycles": model.adapter.num_recycles,
         "token_ids": alphabet.ids, "start_id": alphabet.start_id, "end_id": alphabet.end_id, "pad_id": alphabet.pad_id,
     }  # fmt: skip
 
 
 def _name_base(path: Path, base: str) -> None:
     config = json.loads(path.read_text(encoding="utf-8"))
-    # peft keeps these as a set, whose order is another one in every process.
-    named = {"base_model_name_or_path": base or None, "target_modules": sorted(config["target_modules"])}
+    targets = config["target_modules"]  # names, or one pattern
+    # peft keeps names as a set, whose order is another one in every process.
+    targets = targets if isinstance(targets, str) else sorted(targets)
+    named = {"base_model_name_or_path": base or None, "target_modules": targets}
     path.write_text(json.dumps({**config, **named}, indent=2), encoding="utf-8")
 
 
