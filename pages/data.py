@@ -209,7 +209,7 @@ def draw_baselines(dataset: Dataset) -> None:
     with shell.sentences():
         scores = baselines_of(dataset.id)
     table = outcomes.scores_table({"baselines": scores}).drop(index="This run")
-    st.dataframe(table.style.format("{:.3f}", na_rep="–"), width="content")
+    st.dataframe(table.style.format("{:.3f}", na_rep="–"), width="content", placeholder="–")
     st.caption("Fitted on the training rows, scored on the test rows. A run shows its own score beside these.")
 
 

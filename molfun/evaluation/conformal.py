@@ -99,7 +99,7 @@ def add_intervals(table: pd.DataFrame, task: Task, calibration: Calibration) -> 
         return table.assign(low=found - calibration.radius, high=found + calibration.radius)
     names = [str(name) for name in table.columns if str(name).startswith("p_")]
     sets = [
-        " ".join(name.removeprefix("p_") for name in names if row[name] >= 1.0 - calibration.radius)
+        " ".join(name.removeprefix("p_") for name in names if 1.0 - row[name] <= calibration.radius)
         for row in table[names].to_dict("records")
     ]
     return table.assign(set=sets)

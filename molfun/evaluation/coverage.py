@@ -54,8 +54,8 @@ def _row(validation: pd.DataFrame, test: pd.DataFrame, task: Task, coverage: flo
         shares = test[[name for name in test if str(name).startswith("p_")]]
         records = zip(shares.to_dict("records"), test["target"], strict=True)
         own = np.array([row[f"p_{target}"] for row, target in records])
-        is_inside = pd.Series(own >= 1.0 - learned.radius)
-        size = float((shares >= 1.0 - learned.radius).sum(axis=1).mean())
+        is_inside = pd.Series(1.0 - own <= learned.radius)
+        size = float((1.0 - shares <= learned.radius).sum(axis=1).mean())
     inside, rows, place = int(is_inside.sum()), len(test), int(np.ceil((learned.num_rows + 1) * coverage))
     interval = binomtest(inside, rows).proportion_ci(CONFIDENCE)
     ends = betabinom.ppf([tail, 1 - tail], rows, place, learned.num_rows + 1 - place) / rows

@@ -230,7 +230,8 @@ def ndcg(targets: Values, preds: Values) -> float:
 def enrichment(targets: Values, preds: Values, share: float = TOP_SHARE) -> float:
     """Return how many more of the best rows are among the best predicted than chance would put there.
 
-    The share of the truly best 10 % among the 10 % predicted best, divided by 10 %: 1 is chance, 10 is perfect.
+    The share of the truly best 10 % among the 10 % predicted best, divided by 10 %: 1 is chance, 10 is perfect. Rows of
+    equal values share the places that are left, as if they were drawn: their order in the table says nothing.
 
     Args:
         targets: float64 [n], higher is better.
@@ -240,8 +241,15 @@ def enrichment(targets: Values, preds: Values, share: float = TOP_SHARE) -> floa
     num_top = max(1, round(share * len(targets)))
     if len(targets) < 2 or np.ptp(targets) == 0:
         return float("nan")
-    best, chosen = (set(np.argsort(-values, kind="stable")[:num_top].tolist()) for values in (targets, preds))
-    return len(best & chosen) / num_top / (num_top / len(targets))
+    best, chosen = (_chances(values, num_top) for values in (targets, preds))
+    return float(best @ chosen) / num_top / (num_top / len(targets))
+
+
+def _chances(values: Values, num_top: int) -> Values:
+    """Return the chance of each row to be among the highest `num_top`, float64 [n]: 1, 0, or between for equal ones."""
+    last = np.partition(values, len(values) - num_top)[len(values) - num_top]
+    above, equal = values > last, values == last
+    return above + equal * ((num_top - above.sum()) / equal.sum())
 
 
 def _score_confusion(counts: Values) -> dict[str, float]:

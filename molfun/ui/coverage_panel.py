@@ -39,9 +39,10 @@ def draw_coverage(folder: RunFolder, stamp: str, predictions: pd.DataFrame, data
 
     if said := verdict(table, len(validation)):
         st.markdown(said)
-    for problem in table.loc[table["problem"] != "", "problem"].drop_duplicates():
+    made, problems = table[table["problem"] == ""], table.loc[table["problem"] != "", "problem"].drop_duplicates()
+    # Where none could be made, what the least promise lacks says it for all.
+    for problem in problems if len(made) else problems[:1]:
         st.caption(f":material/info: {shell.sentence(str(problem))}")
-    made = table[table["problem"] == ""]
     if len(made):
         st.dataframe(
             shown_table(made, dataset.task), hide_index=True, width="content", alt="Promised and reached coverage"

@@ -13,6 +13,7 @@ from molfun.ui import text, theme
 from molfun.ui.charts import empty_figure
 
 NUM_BINS = 40
+FEWEST_LENGTHS = 6
 MAX_CLASSES = 30
 
 
@@ -22,6 +23,9 @@ def length_figure(lengths: pd.Series, *, limit: int | None = None) -> go.Figure:
     figure = empty_figure("Sequence lengths", "Residues", "Rows", height=260)
     counts, edges = _bins(values, whole=True)
     _add_bars(figure, counts, edges, theme.SKY, "rows")
+    if len(values) and np.ptp(values) < FEWEST_LENGTHS:  # an axis of whole numbers, and bars that are no walls
+        middle = (values.min() + values.max()) / 2
+        figure.update_xaxes(range=[middle - FEWEST_LENGTHS, middle + FEWEST_LENGTHS], tickformat=",d", dtick=2)
     if limit is not None and len(values) and values.max() > 0.8 * limit:
         figure.add_vline(x=limit, line={"color": theme.VERMILION, "dash": "dash"}, annotation_text=f"limit {limit}")
     return figure

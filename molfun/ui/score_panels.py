@@ -110,7 +110,7 @@ def _draw_groups(stamp: str, predictions: pd.DataFrame, dataset: Dataset) -> Non
         names = {"group": "Class", "rows": "Residues" if dataset.task == "per_residue" else "Rows", "value": "Recall",
                  "precision": "Precision", "f1": "F1"}  # fmt: skip
         shown = table[list(names)].rename(columns=names)
-        st.dataframe(shown.style.format(precision=3, na_rep="–"), hide_index=True, width="content")
+        st.dataframe(shown.style.format(precision=3, na_rep="–"), hide_index=True, width="content", placeholder="–")
 
 
 def _draw_pictures(predictions: pd.DataFrame, dataset: Dataset) -> None:
@@ -133,9 +133,9 @@ def one_class_a_row(predictions: pd.DataFrame, dataset: Dataset) -> pd.DataFrame
     return flatten_residues(predictions, dataset.classes) if dataset.task == "per_residue" else predictions
 
 
-def _lengths(predictions: pd.DataFrame, dataset: Dataset) -> list[int]:
-    """Return the residues of each test row, of all chains."""
-    rows = dataset.frame.drop_duplicates("row").set_index("row").reindex(predictions["row"])
+def _lengths(numbers: pd.Series, dataset: Dataset) -> list[int]:
+    """Return the residues of some rows, of all chains."""
+    rows = dataset.frame.drop_duplicates("row").set_index("row").reindex(numbers)
     chains = [rows[f"chain_{i}"].fillna("").str.len() for i in range(1, dataset.num_chains + 1)]
     return [int(length) for length in sum(chains, start=pd.Series(0, index=rows.index))]
 
@@ -144,14 +144,14 @@ def _draw_wrong_shares(predictions: pd.DataFrame, dataset: Dataset) -> None:
     """Draw the share of wrong residues of each protein by its length; a click on a dot shows its row."""
     from molfun.evaluation.residues import residue_accuracy  # noqa: PLC0415  not before asked for
 
-    figure = wrong_figure(residue_accuracy(predictions), _lengths(predictions, dataset))
+    figure = wrong_figure(residue_accuracy(predictions), _lengths(predictions["row"], dataset))
     event = st.plotly_chart(figure, key="scores.wrong", config=CONFIG, on_select="rerun", selection_mode="points")
     draw_chosen_row(event, dataset, predictions)
 
 
 def _draw_residuals(predictions: pd.DataFrame, dataset: Dataset) -> None:
     """Draw errors by true value and by length; a click on a dot shows its row."""
-    lengths = _lengths(predictions, dataset)
+    lengths = _lengths(predictions["row"], dataset)
     figures = {"residuals": residual_figure(predictions)}
     if len(np.unique(lengths)) > 1:
         figures["lengths"] = length_figure(predictions, lengths)
@@ -186,10 +186,10 @@ def _draw_errors(predictions: pd.DataFrame, dataset: Dataset) -> None:
         pd.DataFrame({
             "Row": shown["row"], **{name: shown[name] for name in ("True", "Predicted", "Wrong") if name in shown},
             "Nearest training row": shown["nearest"],
-            "Identity": (100 * shown["identity"].where(shown["nearest"].notna())).round(1),
+            "Identity (%)": (100 * shown["identity"].where(shown["nearest"].notna())).round(1),
             "Sequence": [rows.loc[row, "chain_1"] if row in rows.index else "" for row in shown["row"]],
         }), hide_index=True, height=280, alt="Rows that are furthest off", key="scores.errors", on_select="rerun",
-        selection_mode="single-row",
+        selection_mode="single-row", placeholder="–",
     )  # fmt: skip
     st.caption("Choose a row to look at it. No nearest row: less than 40 % identity to any training row.")
     for place in chosen["selection"]["rows"][:1]:
@@ -257,9 +257,8 @@ def _groups(stamp: str, dataset_id: str, kind: str, rows: pd.Series) -> list[str
         DataError: The data are gone, or cannot be compared.
     """
     dataset = load_dataset(shell.datasets_root(), dataset_id)
-    own = dataset.frame.drop_duplicates("row").set_index("row").reindex(rows)
     if kind == "length":
-        return _length_groups(own["chain_1"].fillna("").str.len().to_numpy())
+        return _length_groups(np.array(_lengths(rows, dataset)))
     found = nearest_rows(dataset_id).set_index("row")["identity"].reindex(rows).fillna(0.0)
     return [next(name for lower, name in BANDS if identity >= lower) for identity in found]
 

@@ -99,8 +99,10 @@ def draw_leaks(source: Source, columns: ColumnSettings, split: SplitSettings) ->
             f"Identity to the nearest training row, for {drawn}: identical residues of the best alignment over the "
             "length of the shorter sequence."
         )
-        with st.expander("The most alike rows"):
-            st.dataframe(_nearest_table(source, columns, report.nearest), hide_index=True, height=248)
+        alike = _nearest_table(source, columns, report.nearest)
+        if len(alike):
+            with st.expander("The most alike rows"):
+                st.dataframe(alike, hide_index=True, height=248)
 
 
 def _nearest_table(source: Source, columns: ColumnSettings, nearest: pd.DataFrame) -> pd.DataFrame:

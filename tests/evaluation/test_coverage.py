@@ -8,6 +8,7 @@ import pytest
 from sklearn.linear_model import LogisticRegression, Ridge
 
 from molfun.data.examples import load_example
+from molfun.evaluation.conformal import add_intervals, calibrate
 from molfun.evaluation.coverage import COVERAGES, coverage_table, verdict
 from tests.evaluation.test_uncertainty import classes, numbers
 
@@ -81,3 +82,11 @@ def test_intervals_of_a_simple_model_on_measured_proteins_cover_what_they_say() 
         shares["classification"].append(table["inside"] / table["rows"])
     for found in shares.values():
         assert np.mean(found, axis=0) == pytest.approx(COVERAGES, abs=0.03)
+
+
+def test_a_class_as_likely_as_the_edge_is_listed() -> None:
+    # 1 - (1 - 0.3) is more than 0.3 in floating point.
+    rows = pd.DataFrame({"target": ["b"] * 20, "prediction": ["a"] * 20, "p_a": [0.7] * 20, "p_b": [0.3] * 20})
+    (found,) = coverage_table(rows, rows, "classification", [0.9]).to_dict("records")
+    assert (found["inside"], found["size"]) == (20, 2.0)
+    assert set(add_intervals(rows, "classification", calibrate(rows, "classification", 0.9))["set"]) == {"a b"}

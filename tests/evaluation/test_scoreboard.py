@@ -85,6 +85,15 @@ def test_enrichment_is_ten_where_it_is_perfect_and_one_by_chance() -> None:
     assert np.mean([enrichment(targets, dice.normal(size=1_000)) for _ in range(200)]) == pytest.approx(1, abs=0.1)
 
 
+def test_enrichment_does_not_read_the_order_of_equal_rows() -> None:
+    targets = np.array([1.0] * 4 + [0.0] * 36)
+    assert enrichment(targets, np.zeros(40)) == pytest.approx(1)
+    assert enrichment(targets[::-1], np.zeros(40)) == pytest.approx(1)
+    assert enrichment(targets, targets) == pytest.approx(10)
+    # Two of the four best are above the rest; two places are shared by the 38 others, of which two are best.
+    assert enrichment(targets, np.array([1.0] * 2 + [0.0] * 38)) == pytest.approx((2 + 2 * 2 / 38) / 4 / 0.1)
+
+
 def test_residues_are_scored_as_items_and_drawn_as_rows() -> None:
     table = pd.DataFrame({"target": [["a", "b"], ["c"], ["a", "a"], ["b"], ["c"]],
                           "prediction": [["a", "c"], ["c"], ["a", "b"], ["b"], ["c"]]})  # fmt: skip

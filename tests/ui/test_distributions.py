@@ -30,6 +30,12 @@ def test_length_figure_has_every_row_and_the_limit_where_it_is_near() -> None:
     assert len(far.layout.shapes) == 0
 
 
+def test_length_figure_of_one_length_has_an_axis_of_whole_numbers() -> None:
+    figure = distributions.length_figure(pd.Series([55, 55, 55]))
+    assert figure.layout.xaxis.range == (49, 61)
+    assert figure.layout.xaxis.dtick == 2
+
+
 def test_target_figure_ignores_what_is_no_number() -> None:
     rows = pd.DataFrame({"target": ["1.5", "x", 3.0, None], "split": ["train", "train", "test", "val"]})
     assert sum(sum(bar.y) for bar in distributions.target_figure(rows).data) == 2
