@@ -27,6 +27,18 @@ def check_output(output: Path, endings: tuple[str, ...] = ENDINGS) -> None:
         raise DataError(f"There is no folder {output.absolute().parent}; make it, or choose another place.")
 
 
+def check_folder(folder: Path) -> None:
+    """Hold that a folder can be made for predicted structures.
+
+    Raises:
+        DataError: Something of that name is there.
+    """
+    from molfun.errors import DataError
+
+    if folder.exists():
+        raise DataError(f"{folder} exists, and predicted structures would go there; choose another output name.")
+
+
 def write_table(table: pd.DataFrame, output: Path) -> None:
     """Write a table in the format that its name ends in."""
     from molfun.data.exports import neutralise

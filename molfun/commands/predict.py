@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from molfun.commands.outputs import check_output, write_table
+from molfun.commands.outputs import check_folder, check_output, write_table
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -35,15 +35,21 @@ def predict(
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
     sheet: Annotated[str, typer.Option(help="Sheet of an Excel file; left out, the first one with sequences.")] = "",
 ) -> None:
-    """Predict new sequences with the weights of a run; every row is in the output, with a reason where it has none."""
+    """Predict new sequences with the weights of a run; every row is in the output, with a reason where it has none.
+
+    Structures go to a folder beside the output, one mmCIF file a row.
+    """
     from rich.progress import Progress
 
+    from molfun.data.folded import write_structures
     from molfun.data.tables import read_table
     from molfun.home import data_home
     from molfun.runs.new_rows import prepare_rows
     from molfun.runs.weights import weights_in_words
 
     check_output(output)
+    structures = output.with_name(f"{output.stem}_structures")
+    check_folder(structures)
     frame = read_table(file, sheet=sheet)
     rows = prepare_rows(data_home(), run, frame)
     from molfun.evaluation.conformal import add_intervals
@@ -54,6 +60,8 @@ def predict(
         task = bar.add_task("Predicting", total=len(rows))
         found = predictor.predict(rows, progress=lambda done, total: bar.update(task, completed=done, total=total))
     found = add_intervals(found, predictor.task, learned) if learned else found
+    if predictor.task == "structure":
+        found = write_structures(found, structures, ending="cif")
     write_table(_joined(rows, found), output)
     problems = found["problem"] != ""
     used = "; ".join(weights_in_words(data_home(), name) for name in (run, *(others or [])))

@@ -77,15 +77,16 @@ def scan(
 def _dataset(run: str) -> Dataset:
     """Return the data of a run whose model can be used for a scan."""
     from molfun.data.dataset import load_dataset
+    from molfun.data.settings import ONE_VALUE_A_ROW
     from molfun.errors import DataError
     from molfun.home import data_home
     from molfun.runs.store import RunStore
 
     home = data_home()
     dataset = load_dataset(home / "datasets", RunStore(home).get(run.partition("/")[0]).spec.data.dataset)
-    if dataset.task == "per_residue":
+    if dataset.task not in ONE_VALUE_A_ROW:
         raise DataError(
-            "A scan needs one value a row, and this model has one label a residue; predict a table instead."
+            "A scan needs one value a row, and this model predicts something of every residue; predict a table instead."
         )
     return dataset
 

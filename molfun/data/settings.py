@@ -25,6 +25,8 @@ METRICS_OF_TASK: dict[str, tuple[str, ...]] = {
     "per_residue": _CLASS_METRICS,
     "structure": ("lddt", "tm_score", "gdt_ts", "rmsd"),
 }
+# Tasks with one value a row: only these have intervals, and ensembles of several runs.
+ONE_VALUE_A_ROW: tuple[Task, ...] = ("regression", "classification")
 LOWER_IS_BETTER = frozenset({"loss", "loss_raw", "rmse", "mae", "rmsd"})
 
 
@@ -45,7 +47,8 @@ class ColumnSettings(Settings):
     task: Task = setting(
         "regression",
         label="Task",
-        help="Regression predicts a number, classification a class, per residue one class for every residue.",
+        help="Regression predicts a number, classification a class, per residue one class for every residue, structure "
+        "the place of every atom.",
         group="Columns",
     )
     too_long: TooLong = setting(

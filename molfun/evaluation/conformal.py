@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from molfun.data.settings import Task
+from molfun.data.settings import ONE_VALUE_A_ROW, Task
 from molfun.errors import DataError
 
 FEWEST_ROWS = 20
@@ -45,7 +45,7 @@ def calibrate(predictions: pd.DataFrame, task: Task, coverage: float) -> Calibra
     Raises:
         DataError: There are fewer than 20 such rows, or too few for that coverage, or the task has no intervals.
     """
-    sizes = error_sizes(predictions, task) if task != "per_residue" else np.empty(0)
+    sizes = error_sizes(predictions, task) if task in ONE_VALUE_A_ROW else np.empty(0)
     check_coverage(task, coverage, len(sizes), "validation")
     return Calibration(coverage, float(np.sort(sizes)[math.ceil((len(sizes) + 1) * coverage) - 1]), len(sizes))
 
@@ -62,8 +62,8 @@ def check_coverage(task: Task, coverage: float, num_rows: int, kind: str) -> Non
     Raises:
         DataError: The task has no intervals, the coverage is no share, or there are too few rows for it.
     """
-    if task == "per_residue":
-        raise DataError("There are no intervals for labels a residue.")
+    if task not in ONE_VALUE_A_ROW:
+        raise DataError("There are intervals for numbers and classes of rows only, not for residues or structures.")
     if not 0.0 < coverage < 1.0:
         raise DataError(f"The coverage is {coverage:g}; expected a share between 0 and 1, such as 0.9.")
     if num_rows < FEWEST_ROWS or math.ceil((num_rows + 1) * coverage) > num_rows:

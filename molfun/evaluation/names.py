@@ -25,6 +25,9 @@ METRICS: dict[str, str] = {
     "dockq": "DockQ",
     "loss": "Loss",
 }
+UNTRAINED = "before_training"
+"""Baseline of structures: what the same model predicts before its first step."""
+
 BASELINES: dict[str, str] = {
     "majority": "Most common class",
     "mean": "Mean of training",
@@ -32,6 +35,7 @@ BASELINES: dict[str, str] = {
     "k_mer": "Residue pairs",
     "one_hot": "One-hot residues",
     "frozen_embedding": "Frozen trunk",
+    UNTRAINED: "Before training",
 }
 
 

@@ -99,6 +99,15 @@ def run_head(weights: dict, vector: torch.Tensor) -> torch.Tensor:
     return functional.linear(vector, weights["layers.1.weight"], weights["layers.1.bias"])
 
 
+def answer(outputs: torch.Tensor, about: dict) -> object:
+    """Return what the outputs of the head mean: a number, class probabilities by name, or class names a residue."""
+    if about["task"] == "regression":
+        return float(outputs) * about["target_std"] + about["target_mean"]
+    if about["task"] == "classification":
+        return dict(zip(about["classes"], outputs.softmax(-1).tolist(), strict=True))
+    return [about["classes"][i] for i in outputs.argmax(-1)]
+
+
 @torch.no_grad()
 def predict(sequences: list, base: str = "") -> list:
     """Return a number, class probabilities by name, or a list of class names a residue, for each sequence."""
@@ -116,13 +125,7 @@ def predict(sequences: list, base: str = "") -> list:
             residues[:first] = False
             residues[len(tokens) - last :] = False
             vectors.append(pool(weights, about, chain, hidden, residues))
-        outputs = run_head(weights, torch.cat(vectors, dim=-1))
-        if about["task"] == "regression":
-            found.append(float(outputs) * about["target_std"] + about["target_mean"])
-        elif about["task"] == "classification":
-            found.append(dict(zip(about["classes"], outputs.softmax(-1).tolist(), strict=True)))
-        else:
-            found.append([about["classes"][i] for i in outputs.argmax(-1)])
+        found.append(answer(run_head(weights, torch.cat(vectors, dim=-1)), about))
     return found
 
 

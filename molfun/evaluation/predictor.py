@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -12,9 +13,11 @@ from molfun.data.batches import Collate, Row, SequenceRows
 from molfun.data.labels import is_missing
 from molfun.data.settings import ColumnSettings, Task
 from molfun.errors import DataError
+from molfun.evaluation.folding import split_folds
 from molfun.models.inference import iterate_predictions
 from molfun.models.precision import Precision
 from molfun.models.structure import MolfunStructureModel
+from molfun.types import Batch
 
 MAX_TOKENS = 8_192  # of a batch, padding included; halved where memory does not hold it
 Progress = Callable[[int, int], None]
@@ -61,16 +64,16 @@ class Predictor:
             progress: Called with the rows that are done, and how many there are.
 
         Returns:
-            A table with the index of the rows: `prediction` (a float, a class name, or a list of class names a
-            residue), for classification a column `p_<class>` with the probability of each class, and `problem`: why a
-            row has no prediction, "" where it has one.
+            A table with the index of the rows: `prediction` (a float, a class name, a list of class names a residue, or
+            a `FoldedProtein`), for classification a column `p_<class>` with the probability of each class, for
+            structures `plddt` (mean, 0 to 1), and `problem`: why a row has no prediction, "" where it has one.
 
         Raises:
             DataError: The table lacks a sequence column.
         """
         index, chains = self._chains(sequences)
         rows, problems = self._encode(chains)
-        found: dict[int, np.ndarray] = {}
+        found: dict[int, Any] = {}
         for number, values in self._predict_rows(rows):
             found[number] = values
             if progress:
@@ -108,7 +111,7 @@ class Predictor:
                 problems.append(str(error).removeprefix("Row 1, chain 1: ").removeprefix("Row 1, "))
         return rows, problems
 
-    def _predict_rows(self, rows: list[Row]) -> Iterator[tuple[int, np.ndarray]]:
+    def _predict_rows(self, rows: list[Row]) -> Iterator[tuple[int, Any]]:
         """Yield (number of the row, its outputs), rows of about one length together."""
         rows = sorted(rows, key=_num_tokens)
         collate, first = Collate(self.model.adapter.alphabet, self.task), 0
@@ -123,24 +126,28 @@ class Predictor:
                 continue
             first += len(chosen)
             for batch, outputs in batches:
-                yield from self._outputs(batch.row_ids.tolist(), outputs, batch.chains[0].residues_BL)
+                yield from self._outputs(batch, outputs)
 
     def _batch_size(self, rows: list[Row], first: int) -> int:
         """Return how many rows from the first on fit into a batch; the last one is the longest of them."""
+        if self.task == "structure":
+            return 1  # states of pairs grow with the square of the length
         size = 1
         while first + size < len(rows) and (size + 1) * _num_tokens(rows[first + size]) <= self.max_tokens:
             size += 1
         return size
 
-    def _outputs(
-        self, numbers: list[int], outputs: torch.Tensor, residues_BL: torch.Tensor
-    ) -> Iterator[tuple[int, np.ndarray]]:
+    def _outputs(self, batch: Batch, outputs: Any) -> Iterator[tuple[int, Any]]:
+        numbers, residues_BL = batch.row_ids.tolist(), batch.chains[0].residues_BL
+        if self.task == "structure":
+            yield from zip(numbers, split_folds(outputs, batch.chains, self.model.adapter.alphabet), strict=True)
+            return
         values = outputs.softmax(-1) if self.task == "classification" else outputs
         for i, number in enumerate(numbers):
             own = values[i][residues_BL[i]].argmax(-1) if self.task == "per_residue" else values[i]
             yield number, own.cpu().numpy()
 
-    def _table(self, index: pd.Index, found: dict[int, np.ndarray], problems: list[str]) -> pd.DataFrame:
+    def _table(self, index: pd.Index, found: dict[int, Any], problems: list[str]) -> pd.DataFrame:
         rows = [found.get(number) for number in range(len(problems))]
         table = pd.DataFrame(index=index)
         if self.task == "regression":
@@ -150,6 +157,9 @@ class Predictor:
             table["prediction"] = pd.Series(names, index=index, dtype=object)
             for i, name in enumerate(self.classes):
                 table[f"p_{name}"] = [np.nan if value is None else float(value[i]) for value in rows]
+        elif self.task == "structure":
+            table["prediction"] = pd.Series(rows, index=index, dtype=object)
+            table["plddt"] = [np.nan if value is None else float(value.plddt.mean()) for value in rows]
         else:
             labels = [None if value is None else [self.classes[int(i)] for i in value] for value in rows]
             table["prediction"] = pd.Series(labels, index=index, dtype=object)

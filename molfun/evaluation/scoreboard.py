@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from molfun.data.settings import PRIMARY_METRIC
+from molfun.data.settings import METRICS_OF_TASK, PRIMARY_METRIC
 from molfun.evaluation.residues import flatten_residues
 
 Values = NDArray[Any]
@@ -25,7 +25,8 @@ HIGHER, LOWER = "higher", "lower"
 BETTER: dict[str, str] = {
     "spearman": HIGHER, "pearson": HIGHER, "rmse": LOWER, "mae": LOWER, "r2": HIGHER, "ndcg": HIGHER,
     "enrichment": HIGHER, "balanced_accuracy": HIGHER, "accuracy": HIGHER, "mcc": HIGHER, "macro_f1": HIGHER,
-    "auroc": HIGHER, "auprc": HIGHER, "calibration_error": LOWER,
+    "auroc": HIGHER, "auprc": HIGHER, "calibration_error": LOWER, "lddt": HIGHER, "tm_score": HIGHER,
+    "gdt_ts": HIGHER, "rmsd": LOWER,
 }  # fmt: skip
 
 
@@ -35,10 +36,11 @@ def score_table(
     """Score predictions by every metric of a task.
 
     Args:
-        predictions: `target`, `prediction`: numbers, class names, or lists of class names of the residues that have a
-            label; for classes also `p_<class>` with probabilities, lists of them a residue.
-        task: "regression", "classification" or "per_residue".
-        classes: Class names; empty for regression.
+        predictions: Of structures their scores, a column a metric; else `target`, `prediction`: numbers, class names,
+            or lists of class names of the residues that have a label; for classes also `p_<class>` with probabilities,
+            lists of them a residue.
+        task: "regression", "classification", "per_residue" or "structure".
+        classes: Class names; empty where there are none.
         top_share: Of the rows, which count as the best ones for the enrichment.
 
     Returns:
@@ -119,6 +121,8 @@ def _threshold_curve(is_class: Values, shares: Values) -> pd.DataFrame:
 def _names(task: str) -> tuple[str, ...]:
     if task == "regression":
         return ("spearman", "pearson", "rmse", "mae", "r2", "ndcg", "enrichment")
+    if task == "structure":
+        return METRICS_OF_TASK[task]
     plain = ("balanced_accuracy", "accuracy", "mcc", "macro_f1")
     return plain if task == "per_residue" else (*plain, "auroc", "auprc", "calibration_error")
 
@@ -126,6 +130,9 @@ def _names(task: str) -> tuple[str, ...]:
 def _known(predictions: pd.DataFrame, task: str) -> pd.DataFrame:
     """Return the rows that have a target and a prediction."""
     table = predictions.reset_index(drop=True)
+    if task == "structure":
+        numbers = table[list(METRICS_OF_TASK[task])].apply(pd.to_numeric, errors="coerce")
+        return table.assign(**numbers)[np.isfinite(numbers).all(axis=1)].reset_index(drop=True)
     if task == "regression":
         numbers = table[["target", "prediction"]].apply(pd.to_numeric, errors="coerce")
         return table.assign(**numbers)[np.isfinite(numbers).all(axis=1)].reset_index(drop=True)
@@ -153,6 +160,9 @@ def _scorer(
     table: pd.DataFrame, task: str, classes: Sequence[str], top_share: float
 ) -> tuple[Callable[[Values], dict[str, float]], int]:
     """Return a function of row numbers, which may repeat, that gives every metric; and how many items it looks at."""
+    if task == "structure":
+        scores = {name: table[name].to_numpy(dtype=float) for name in METRICS_OF_TASK[task]}
+        return lambda rows: {name: float(values[rows].mean()) for name, values in scores.items()}, len(table)
     if task == "regression":
         targets, preds = (table[name].to_numpy(dtype=float) for name in ("target", "prediction"))
         return lambda rows: _score_numbers(targets[rows], preds[rows], top_share), len(table)

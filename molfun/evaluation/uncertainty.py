@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from molfun.data.settings import ColumnSettings, Task
+from molfun.data.settings import ONE_VALUE_A_ROW, ColumnSettings, Task
 from molfun.errors import DataError
 from molfun.evaluation.fold_intervals import FoldCalibration, class_sets, interval_ends
 from molfun.evaluation.predictor import Predictor, Progress
@@ -35,8 +35,8 @@ class Ensemble:
                     "These runs predict different things; an ensemble needs runs of one task, with the same classes "
                     "and chains."
                 )
-        if first.task == "per_residue":
-            raise DataError("There is no ensemble for labels a residue.")
+        if first.task not in ONE_VALUE_A_ROW:
+            raise DataError("Ensembles predict numbers and classes of rows only, not of residues, and no structures.")
         self.members, self.learned = tuple(members), learned
 
     @property

@@ -10,9 +10,12 @@ from typing import Any
 import pandas as pd
 
 from molfun.data.parquet import read_parquet
+from molfun.data.settings import PRIMARY_METRIC
 from molfun.errors import DataError
 from molfun.runs.folder import RunFolder
 from molfun.runs.resampling import Interval, difference_interval, score_interval
+
+LDDT = PRIMARY_METRIC["structure"]
 
 
 @dataclass(frozen=True)
@@ -61,7 +64,10 @@ def is_number(value: Any) -> bool:
 
 
 def read_predictions(folder: RunFolder) -> pd.DataFrame | None:
-    """Return the predictions on the test rows, None where there are none that can be read."""
+    """Return the predictions on the test rows, None where there are none that can be read.
+
+    Of structures `target` is the name and `prediction` the lDDT, beside the other scores.
+    """
     return _read_table(folder, "test.parquet", {"row", "target", "prediction"})
 
 
@@ -83,4 +89,6 @@ def _read_table(folder: RunFolder, name: str, needed: set[str]) -> pd.DataFrame 
         table = read_parquet(path, path.name)
     except DataError:
         return None
+    if "name" in table and "target" not in table:
+        table = table.assign(target=table["name"], **({"prediction": table[LDDT]} if LDDT in table else {}))
     return table if needed <= set(table) else None

@@ -124,6 +124,19 @@ class RunFolder:
         return self.path / "predictions"
 
     @property
+    def structures(self) -> Path:
+        """Folder of the predicted structures of test rows."""
+        return self.predictions / "structures"
+
+    def structure_path(self, row: int) -> Path:
+        """Where the predicted structure of a test row lies.
+
+        Args:
+            row: Row of the file of data.
+        """
+        return self.structures / f"row_{row}.npz"
+
+    @property
     def exports(self) -> Path:
         """Folder of the files that people take away, one folder an export."""
         return self.path / "exports"

@@ -9,6 +9,7 @@ import pandas as pd
 import torch
 
 from molfun.data.dataset import Dataset, load_dataset
+from molfun.data.settings import ONE_VALUE_A_ROW
 from molfun.errors import DataError, RunError
 from molfun.evaluation.conformal import FEWEST_ROWS, Calibration, calibrate
 from molfun.evaluation.fold_intervals import FoldCalibration, calibrate_folds
@@ -124,7 +125,7 @@ def _calibrate(predictor: Predictor | Ensemble, names: Sequence[str], coverage: 
     """
     first, *others = [load_dataset(home / "datasets", _folder_of(name, home).spec.data.dataset) for name in names]
     rows = first.fitting(predictor.max_residues).part("val")
-    if first.task == "per_residue":
+    if first.task not in ONE_VALUE_A_ROW:
         return calibrate(pd.DataFrame(), first.task, coverage)
     unseen = _unseen(rows, [other for other in others if other.id != first.id])
     if len(unseen) < len(rows) and len(unseen) < FEWEST_ROWS:

@@ -23,7 +23,7 @@ BOOTSTRAP = "bootstrap: Efron, Tibshirani 1993, An Introduction to the Bootstrap
 MAX_VALUES = 8  # of one setting that a sentence lists
 TASKS = {
     "regression": "a number a row", "classification": "one of several classes a row",
-    "per_residue": "one class a residue",
+    "per_residue": "one class a residue", "structure": "the place of every atom",
 }  # fmt: skip
 
 

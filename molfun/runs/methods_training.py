@@ -16,17 +16,21 @@ def model_sentences(facts: Mapping[str, Any]) -> list[str]:
     """Return what was trained, of which model, and how it began."""
     model, settings = facts["model"], facts["settings"]
     name = model["title"] or model["name"]
-    head = settings["model"]["head"]
+    head, task = settings["model"]["head"], facts["data"]["task"]
     layer = f"a hidden layer of {head['hidden_size']}" if head["hidden_size"] else "a linear layer"
     if head["dropout"]:
         layer += f" and dropout {head['dropout']:g}"
-    pooled = "" if facts["data"]["task"] == "per_residue" else f", on {_POOLING[head['pooling']]} of the residue states"
-    found = [_start(name, model["weights"]), f"The head is {layer}{pooled}."]
+    pooled = "" if task == "per_residue" else f", on {_POOLING[head['pooling']]} of the residue states"
+    is_built = f"The head is {layer}{pooled}." if task != "structure" else _STRUCTURE_HEAD
+    found = [_start(name, model["weights"]), is_built]
     if model["start_from"]:
         found.append(f"Training began from the weights of the run {model['start_from']}.")
     return [*found, _strategy(facts)]
 
 
+_STRUCTURE_HEAD = (
+    "The head updates the backbone frame and the torsion angles that the structure module found for each residue."
+)
 _POOLING = {"mean": "the mean", "cls": "the first (CLS)", "attention": "a learned weighting"}
 
 

@@ -25,7 +25,10 @@ LIMITS = (
     "A prediction is no measurement: test what matters in the laboratory. It is no basis for a medical decision.",
 )
 BEST = "best"
-OUTPUTS = {"regression": "one number a row", "classification": "one class a row", "per_residue": "one class a residue"}
+OUTPUTS = {
+    "regression": "one number a row", "classification": "one class a row", "per_residue": "one class a residue",
+    "structure": "the place of every atom",
+}  # fmt: skip
 EXAMPLE = "MKTAYIAKQR"
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import pandas as pd
 import torch
 
+from molfun.data.folded import write_structures
 from molfun.errors import MolfunError
 from molfun.evaluation.conformal import add_intervals
 from molfun.runs.loading import load_together
@@ -64,6 +65,8 @@ def _predict(job: PredictionJob) -> pd.DataFrame:
     residues = sum(int(rows[name].fillna("").astype(str).str.len().sum()) for name in predictor.columns.sequence)
     job.note(seconds=time.monotonic() - began, residues=residues * (1 + len(others)))
     found = add_intervals(found, predictor.task, learned) if learned else found
+    if predictor.task == "structure":
+        found = write_structures(found, job.structures, ending="npz")
     kept = rows.rename(columns={name: f"{name} (of the table)" for name in found.columns if name in rows.columns})
     return pd.concat([kept, found], axis=1)
 

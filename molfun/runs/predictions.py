@@ -5,6 +5,7 @@ predictions/jobs/<id>/job.json       what was asked
                       state.json     how far that is
                       rows.parquet   the rows that were asked for
                       result.parquet the same rows with their predictions
+                      structures/    row_1.npz and so on, where structures are predicted
                       log.txt
 """
 
@@ -82,6 +83,11 @@ class PredictionJob:
     def result_path(self) -> Path:
         """The same with their predictions; there once it has finished."""
         return self.path / "result.parquet"
+
+    @property
+    def structures(self) -> Path:
+        """Folder of the predicted structures, where these were asked for; the result has their names."""
+        return self.path / "structures"
 
     @property
     def log_path(self) -> Path:

@@ -14,6 +14,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from molfun.data.settings import PRIMARY_METRIC
+
 Values = NDArray[Any]
 Score = Callable[[Values], Values]
 NUM_RESAMPLES = 2000
@@ -84,7 +86,7 @@ def resample(predictions: pd.DataFrame, metric: str) -> Resampled | None:
 
     Args:
         predictions: `row`, `target`, `prediction`: numbers, class names, or lists of class names.
-        metric: "spearman" or "balanced_accuracy".
+        metric: "spearman", "balanced_accuracy" or "lddt", of which `prediction` is the value of each row.
 
     Returns:
         None where the metric is another one, or cannot be computed on these rows.
@@ -169,10 +171,22 @@ def _scored(table: pd.DataFrame, metric: str) -> Score | None:
             return None
         numbers = target.to_numpy(dtype=float), prediction.to_numpy(dtype=float)
         return lambda counts: spearman(*numbers, counts)
+    if metric == PRIMARY_METRIC["structure"]:
+        return _mean_score(pd.to_numeric(table["prediction"], errors="coerce").to_numpy(dtype=float))
     if metric != "balanced_accuracy":
         return None
     right, total = _recall_counts(table)
     return lambda counts: _balanced(counts @ right, counts @ total)
+
+
+def _mean_score(values: Values) -> Score:
+    """Return what gives the mean of the known scores of rows, each of which is scored by itself."""
+    is_known = np.isfinite(values)
+    return lambda counts: _share(counts @ np.where(is_known, values, 0.0), counts @ is_known.astype(float))
+
+
+def _share(sums: Values, sizes: Values) -> Values:
+    return np.asarray(np.divide(sums, sizes, out=np.full(len(sums), np.nan), where=sizes > 0))
 
 
 def spearman(first: Values, second: Values, counts: Values) -> Values:
@@ -229,6 +243,4 @@ def _balanced(right: Values, total: Values) -> Values:
     there = total > 0
     recalls = np.divide(right, total, out=np.zeros_like(right), where=there)
     num_classes = there.sum(axis=-1)
-    return np.asarray(
-        np.divide(recalls.sum(axis=-1), num_classes, out=np.full(len(right), np.nan), where=num_classes > 0)
-    )
+    return _share(recalls.sum(axis=-1), num_classes)

@@ -16,16 +16,20 @@ import torch
 from torch.utils.data import DataLoader
 
 from molfun.data.dataset import Dataset
+from molfun.data.folded import FoldedProtein
 from molfun.data.labels import NO_LABEL
 from molfun.data.settings import PRIMARY_METRIC
 from molfun.errors import MolfunError
 from molfun.evaluation.baselines import ResidueStates, predict_baselines, score_baselines
 from molfun.evaluation.embeddings import embed_dataset, embed_residues
+from molfun.evaluation.folding import Keep, predict_structures
+from molfun.evaluation.names import UNTRAINED
 from molfun.evaluation.predict import predict_table
 from molfun.models.build import build_adapter
 from molfun.models.precision import Precision
 from molfun.models.structure import MolfunStructureModel
 from molfun.runs.folder import RunFolder
+from molfun.runs.loading import build_run_model
 from molfun.training.checkpoint import BEST, LAST, load_weights
 from molfun.training.distributed import BaseDistributedStrategy
 from molfun.types import Batch
@@ -68,20 +72,63 @@ def score(
     main = folder if distributed.is_main_process else None
     precision = Precision(distributed.device, amp=amp)
 
-    def predict(loader: DataLoader[Any]) -> tuple[pd.DataFrame, dict[str, float]]:
+    def predict(loader: DataLoader[Any], *, keep: Keep | None = None) -> tuple[pd.DataFrame, dict[str, float]]:
         shared = _watched(distributed.wrap_loader(loader, shuffle=False), main)
+        if dataset.task == "structure":
+            return predict_structures(model, shared, precision, collect=distributed.collect, keep=keep)
         return predict_table(model, shared, precision, classes=dataset.classes, collect=distributed.collect)
 
-    table, scores = predict(loader)
+    table, scores = predict(loader, keep=_StructureFolder(folder, dataset))
     board = _write_scores(folder, dataset, manifest, table, scores) if main else {}
     # After the test score, which a validation row that breaks must not cost.
     if len(validation):
         rows, _ = predict(validation)
         if main:
             _write_rows(folder, dataset, rows, "val")
-    if main:
+    if dataset.task == "structure":
+        _score_untrained(folder, dataset, board, loader, distributed, precision)
+    elif main:
         _add_baselines(folder, dataset, table, board, precision)
-        logger.info("Test: %s", ", ".join(f"{k} {v:.4g}" for k, v in scores.items()))
+    logger.info("Test: %s", ", ".join(f"{k} {v:.4g}" for k, v in scores.items()))
+
+
+def _score_untrained(
+    folder: RunFolder, dataset: Dataset, board: Mapping[str, Any], loader: DataLoader[Any],
+    distributed: BaseDistributedStrategy, precision: Precision,
+) -> None:  # fmt: skip
+    """Write what the model predicted of the test rows before it was trained beside the scores of the run.
+
+    The model is built anew, on every process: structures of all of them are scored together or not at all.
+    """
+    try:
+        with torch.random.fork_rng():
+            torch.manual_seed(folder.spec.training.seed)
+            model = build_run_model(folder.spec, dataset).to(precision.device)
+        if folder.spec.model.start_from:
+            return  # other weights than those of the catalog were its start
+        main = folder if distributed.is_main_process else None
+        shared = _watched(distributed.wrap_loader(loader, shuffle=False), main)
+        table, scores = predict_structures(model, shared, precision, collect=distributed.collect)
+    except (MolfunError, OSError, MemoryError, torch.OutOfMemoryError) as error:
+        logger.warning("The model before training could not be scored: %s", error)
+        return
+    if main:
+        folder.write_scoreboard({**board, "baselines": {UNTRAINED: scores}})
+        own = pd.read_parquet(folder.predictions / "test.parquet")
+        kept = pd.DataFrame({"row": own["row"], "name": own["name"], UNTRAINED: table[PRIMARY_METRIC[dataset.task]]})
+        kept.to_parquet(folder.predictions / "baselines.parquet", index=False)
+
+
+class _StructureFolder:
+    """Writes the predicted structure of each test row as it comes; every process those that it predicted."""
+
+    def __init__(self, folder: RunFolder, dataset: Dataset) -> None:
+        self.folder, self.rows = folder, dataset.frame["row"].to_numpy()
+
+    def __call__(self, row_id: int, protein: FoldedProtein) -> None:
+        if row_id >= 0:
+            self.folder.structures.mkdir(parents=True, exist_ok=True)
+            protein.save(self.folder.structure_path(int(self.rows[row_id])))
 
 
 def _watched(loader: Iterable[Batch], folder: RunFolder | None) -> Iterator[Batch]:
@@ -107,7 +154,10 @@ class _Signs:
 
 def _write_rows(folder: RunFolder, dataset: Dataset, table: pd.DataFrame, part: str) -> None:
     """Write predictions under the rows' numbers in the file."""
-    table.insert(0, "row", dataset.frame["row"].to_numpy()[table.pop("row_id").to_numpy()])
+    places = table.pop("row_id").to_numpy()
+    table.insert(0, "row", dataset.frame["row"].to_numpy()[places])
+    if dataset.task == "structure":
+        table.insert(1, "name", dataset.frame["structure_name"].to_numpy()[places])
     folder.predictions.mkdir(exist_ok=True)
     table.to_parquet(folder.predictions / f"{part}.parquet", index=False)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from importlib import metadata
 from pathlib import Path
 
-from molfun.adapters.catalog import ModelCard, find_model
+from molfun.adapters.catalog import ModelCard, check_pretrained, find_model
 from molfun.data.dataset import Dataset
 from molfun.data.settings import METRICS_OF_TASK
 from molfun.errors import ModelError, SettingError, nearest
@@ -176,6 +176,7 @@ def check_weights(settings: ModelSettings, card: ModelCard) -> None:
     """
     if settings.weights == "random":
         return
+    check_pretrained(card, settings.weights)
     if settings.weights != "pretrained":
         folder = Path(settings.weights).expanduser()
         if not (folder / "config.json").is_file():

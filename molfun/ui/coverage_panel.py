@@ -6,6 +6,7 @@ import pandas as pd
 import streamlit as st
 
 from molfun.data.dataset import Dataset
+from molfun.data.settings import ONE_VALUE_A_ROW
 from molfun.runs.certainty import read_validation
 from molfun.runs.store import RunFolder
 from molfun.ui import shell, text
@@ -20,7 +21,7 @@ def draw_coverage(folder: RunFolder, stamp: str, predictions: pd.DataFrame, data
         predictions: On its test rows.
         dataset: Its data.
     """
-    if dataset.task == "per_residue":
+    if dataset.task not in ONE_VALUE_A_ROW:
         return
     st.markdown("**Do its intervals keep what they promise?**")
     validation = read_validation(folder)

@@ -9,6 +9,7 @@ import streamlit as st
 
 from molfun.data.exports import to_csv
 from molfun.data.saved import read_facts
+from molfun.data.settings import ONE_VALUE_A_ROW
 from molfun.errors import MolfunError
 from molfun.evaluation.names import baseline_title
 from molfun.runs.cross_validation import CrossValidation, find_cross_validations
@@ -83,7 +84,7 @@ def _difference(found: Interval | None) -> str:
 def _draw_rows(result: Pooled, key: str) -> None:
     """Draw every row as it was predicted by the run that did not train on it."""
     known = {arm.title: arm for arm in result.arms if arm.rounds}
-    if result.cross.task == "per_residue" or not known:
+    if result.cross.task not in ONE_VALUE_A_ROW or not known:
         return
     box = st.expander("Every row, predicted by a run that did not train on it", on_change="rerun", key=f"{key}.open")
     if not box.open:

@@ -11,6 +11,7 @@ import streamlit as st
 
 from molfun.data.dataset import Dataset
 from molfun.data.exports import to_csv
+from molfun.data.settings import ONE_VALUE_A_ROW
 from molfun.data.tables import FORMATS
 from molfun.errors import MolfunError
 from molfun.runs.cross_validation import find_cross_validations, siblings_of
@@ -28,7 +29,7 @@ SHOWN_ROWS = 1_000
 
 def draw_certainty(folder: RunFolder, dataset: Dataset, runs: Mapping[str, RunFolder]) -> dict[str, Any]:
     """Draw what tells how sure predictions are: other runs beside this one, and intervals; return what was chosen."""
-    if dataset.task == "per_residue":
+    if dataset.task not in ONE_VALUE_A_ROW:
         return {}
     alike = [name for name, other in runs.items() if name != folder.id and _is_alike(folder, other)]
     folds = [other.id for other in siblings_of(folder, runs.values()) if other.id != folder.id]

@@ -14,6 +14,7 @@ from molfun.data.mutations import consensus
 from molfun.data.positions import parse_positions, write_positions
 from molfun.data.scan import MAX_ROWS, clean_wild_type, scan_rows, scan_size
 from molfun.data.scan_tables import region_positions
+from molfun.data.settings import ONE_VALUE_A_ROW
 from molfun.errors import DataError, MolfunError
 from molfun.runs.predictions import forecast_seconds
 from molfun.runs.store import RunFolder
@@ -59,8 +60,8 @@ def draw_scan_form(folder: RunFolder, dataset: Dataset, certainty: Mapping[str, 
         certainty: Of `predict_panels.draw_certainty`.
         ask: Starts a prediction of rows.
     """
-    if dataset.task == "per_residue":
-        st.info("A scan needs one value a row; this model has one label a residue.", icon=":material/info:")
+    if dataset.task not in ONE_VALUE_A_ROW:
+        st.info("A scan needs one value a row; this model predicts something of every residue.", icon=":material/info:")
         return
     if dataset.num_chains > 2:
         st.info(f"A scan needs one chain or two; this model has {dataset.num_chains}.", icon=":material/info:")

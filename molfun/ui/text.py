@@ -18,11 +18,13 @@ TASKS: dict[str, str] = {
     "regression": "Regression",
     "classification": "Classification",
     "per_residue": "Classes per residue",
+    "structure": "Structure",
 }
 TASK_SENTENCES: dict[str, str] = {
     "regression": "One number is predicted for each row, such as a stability or an affinity.",
     "classification": "One of several classes is predicted for each row, such as a species.",
     "per_residue": "One class is predicted for every residue of a sequence, such as a secondary structure.",
+    "structure": "The place of every atom is predicted, and learned from measured structures.",
 }
 PARTS: dict[str, str] = {
     "embeddings": "Embeddings",

@@ -107,7 +107,7 @@ def test_one_of_two_chains_is_scanned_for_a_class(run: RunFolder, tmp_path: Path
 @pytest.mark.parametrize(
     ("task", "columns", "arguments", "message"),
     [
-        ("per_residue", ["heavy"], ["MK"], "this model has one label a residue"),
+        ("per_residue", ["heavy"], ["MK"], "this model predicts something of every residue"),
         ("regression", ["heavy", "light"], [HEAVY], r"reads 2 chains (heavy, light), and 1 sequences are given"),
         ("regression", ["heavy", "light"], [HEAVY, LIGHT, "--chain", "lite"], "--chain is 'lite'; expected heavy or"),
         ("regression", ["heavy"], ["MK" * 200, "--class", "good"], "expected none, because the model predicts a numb"),

@@ -60,7 +60,7 @@ def test_sets_hold_the_true_class_as_often_as_they_say(coverage: float) -> None:
         (19, "regression", 0.8, "need 20 validation rows for a coverage of 80%, and there are 19"),
         (50, "regression", 0.99, "need 99 validation rows for a coverage of 99%, and there are 50"),
         (50, "regression", 1.0, "The coverage is 1; expected a share between 0 and 1"),
-        (50, "per_residue", 0.9, "no intervals for labels a residue"),
+        (50, "per_residue", 0.9, "numbers and classes of rows only"),
     ],
 )
 def test_what_cannot_be_promised_is_refused(num: int, task: str, coverage: float, message: str) -> None:
@@ -107,5 +107,5 @@ def test_an_ensemble_of_classes_averages_probabilities() -> None:
 def test_different_things_are_no_ensemble() -> None:
     with pytest.raises(DataError, match="predict different things"):
         Ensemble([member(0), member(1, "classification")])
-    with pytest.raises(DataError, match="no ensemble for labels a residue"):
+    with pytest.raises(DataError, match="numbers and classes of rows only"):
         Ensemble([member(0, "per_residue")])

@@ -135,7 +135,7 @@ def test_labels_a_residue_are_refused_with_the_reason(make: Make) -> None:
     folder = make("per_residue", ("heavy",))
     app = draw("predict", run=folder.id)
     app.segmented_control(key="predict.kind").set_value("scan").run()
-    assert "A scan needs one value a row; this model has one label a residue." in words(app)
+    assert "A scan needs one value a row; this model predicts something of every residue." in words(app)
 
 
 @pytest.mark.parametrize(("name", "is_installed"), [("antiberty", False), ("antiberty", True), ("esm2_8m", False)])
