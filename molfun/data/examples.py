@@ -13,6 +13,7 @@ from typing import Any
 import pandas as pd
 
 from molfun.data.dataset import Dataset, save_dataset
+from molfun.data.example_structures import example_structures
 from molfun.data.example_tables import ANARCI, MAVENN, amyloid_table, gb1_table, v_gene_table
 from molfun.data.settings import ColumnSettings, SplitSettings, Task
 from molfun.errors import DataError, nearest
@@ -174,6 +175,23 @@ EXAMPLES: dict[str, Example] = {
             ),
             suits=(),
             read=amyloid_table,
+        ),
+        Example(
+            name="small_proteins",
+            title="Structures of small proteins",
+            summary="Where do the atoms of eleven small proteins lie? For models that predict structures.",
+            package="molfun",
+            citation="wwPDB consortium 2019, Nucleic Acids Research 47:D520, doi:10.1093/nar/gky949",
+            licence="Files of the Protein Data Bank: CC0 1.0, free of copyright",
+            columns=ColumnSettings(sequence=["sequence"], target="structure", task="structure"),
+            split=SplitSettings(val_fraction=0.2, test_fraction=0.2),
+            notes=(
+                "Eleven structures show how such runs work, and nothing else: no model learns to fold from them.",
+                "ESMFold was trained on the Protein Data Bank and these entries, so that its scores here are no test of it.",
+                "The two test structures are too few for intervals.",
+            ),
+            suits=("esmfold",),
+            read=lambda seed: example_structures(),
         ),
     )
 }

@@ -51,6 +51,8 @@ def advise(spec: RunSpec, dataset: Dataset) -> list[str]:
 def knowledge_gap(card: ModelCard, dataset: Dataset) -> str:
     """Return a sentence where a model was trained on other proteins than these, or an empty string."""
     known_for = dataset.about.get("suits")
+    if not card.weights:
+        return ""  # it was never trained, on any protein
     if card.knows_all_families or (known_for is not None and card.name in known_for):
         return ""
     if known_for is None:
@@ -59,6 +61,8 @@ def knowledge_gap(card: ModelCard, dataset: Dataset) -> str:
 
 
 def _of_weights(spec: RunSpec, card: ModelCard) -> list[str]:
+    if spec.model.weights == "random" and not card.weights:
+        return [f"{card.short_title} was never trained: it shows how a run works, and knows nothing of proteins."]
     if spec.model.weights == "random":
         return ["Random weights: the true architecture, untrained. A control that shows what pretraining adds."]
     if spec.model.weights == "pretrained" and card.weights.startswith("hub:"):

@@ -8,7 +8,7 @@ from typing import Any
 
 from molfun.adapters.catalog import find_model
 from molfun.data.dataset import Dataset
-from molfun.data.examples import EXAMPLES
+from molfun.data.examples import EXAMPLES, find_example
 from molfun.data.inputs import are_structures
 from molfun.data.settings import ColumnSettings
 from molfun.errors import SettingError, nearest, printable
@@ -21,6 +21,8 @@ from molfun.training.settings import StrategySettings
 from molfun.yaml_files import load_mapping
 
 SHOWN_CHARACTERS = 100
+# Of the models that predict structures the one that starts at once on any machine.
+STRUCTURE_MODEL = "esmfold_small"
 TABLE_ENDINGS = (".csv", ".tsv", ".txt", ".xlsx", ".parquet", ".fasta", ".fa", ".faa")
 
 
@@ -66,6 +68,7 @@ def plan_run(
         MolfunError: Anything that forbids a start; nothing was created but, at most, the dataset.
     """
     spec, told = told_spec(values, strategy=strategy, changes=changes or {})
+    spec = _with_model(spec, told)
     if not values.get("strategy"):
         spec = _recommend(home, spec, told=told)
     return resolve_spec(home, spec)
@@ -79,6 +82,20 @@ def told_spec(values: Mapping[str, Any], *, strategy: str = "", changes: Mapping
     """
     told = set(_paths(values)) | set(changes)
     return _forget_untold(with_strategy(RunSpec.parse(values), strategy).changed(changes), told), told
+
+
+def _with_model(spec: RunSpec, told: set[str]) -> RunSpec:
+    """Return the spec with a model for its task where none was told, untrained where nobody ever trained it."""
+    if "model.name" not in told and _wants_structures(spec.data):
+        spec = spec.changed({"model.name": STRUCTURE_MODEL})
+    is_untrained = "model.weights" not in told and not find_model(spec.model.name).weights
+    return spec.changed({"model.weights": "random"}) if is_untrained else spec
+
+
+def _wants_structures(source: DataSource) -> bool:
+    if source.example:
+        return find_example(source.example).task == "structure"
+    return source.columns is not None and source.columns.task == "structure"
 
 
 def _forget_untold(spec: RunSpec, told: set[str]) -> RunSpec:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from importlib import metadata
 from pathlib import Path
 
-from molfun.adapters.catalog import ModelCard, check_pretrained, find_model
+from molfun.adapters.catalog import MODELS, ModelCard, check_pretrained, find_model
 from molfun.data.dataset import Dataset
 from molfun.data.settings import METRICS_OF_TASK
 from molfun.errors import ModelError, SettingError, nearest
@@ -57,8 +57,8 @@ def resolve_spec(home: Path, spec: RunSpec) -> tuple[RunSpec, Dataset]:
 
     Raises:
         DataError: The data cannot be used with the model; every problem is listed.
-        SettingError: Not exactly one source of data is given, or loss, class weights, monitored metric or batch size
-            do not fit together.
+        SettingError: Not exactly one source of data is given, or model, loss, class weights, monitored metric or batch
+            size do not fit together.
         ModelError: The model is unknown, its weights or a tracker's package are absent.
         RunError: There is no checkpoint of the run whose weights it should start from.
     """
@@ -67,6 +67,7 @@ def resolve_spec(home: Path, spec: RunSpec) -> tuple[RunSpec, Dataset]:
     for name in spec.trackers:
         find_tracker(name)
     dataset = resolve_data(home, spec.data, card, seed=spec.data.split.seed if spec.data.split else None)
+    check_task(dataset.task, card)
     loss = loss_for(dataset.task, spec.strategy.loss_fn)
     check_loss_options(dataset.task, loss, spec)
     check_monitor(dataset.task, spec.strategy.monitor)
@@ -85,6 +86,17 @@ def resolve_spec(home: Path, spec: RunSpec) -> tuple[RunSpec, Dataset]:
         "strategy": spec.strategy.model_copy(update={"loss_fn": loss}),
     }
     return spec.model_copy(update=changes), dataset
+
+
+def check_task(task: str, card: ModelCard) -> None:
+    """Hold that a model can learn a task.
+
+    Raises:
+        SettingError: It predicts no structure, but these are wanted.
+    """
+    if task == "structure" and not card.predicts_structure:
+        able = ", ".join(name for name, other in MODELS.items() if other.predicts_structure)
+        raise SettingError(f"{card.title} predicts no structure; choose a model that does ({able}), or another task.")
 
 
 def absolute_weights(weights: str) -> str:

@@ -20,6 +20,9 @@ _RATES: dict[str, dict[str, Any]] = {
 }
 _STEPS = {"head_only": 120, "lora": 45, "partial": 45, "full": 45}
 _EPOCHS = {"head_only": (6, 30), "lora": (3, 10), "partial": (3, 10), "full": (3, 10)}
+# Memory of structure models grows with the square of the length: one crop at a time where the model is large.
+_STRUCTURE = {"strategy.monitor": "val_lddt", "training.crop_size": 256}
+_SMALL_MODEL = 50_000_000
 
 
 def recommended(kind: str, *, num_rows: int, task: str, model: ModelCard) -> dict[str, Any]:
@@ -28,7 +31,7 @@ def recommended(kind: str, *, num_rows: int, task: str, model: ModelCard) -> dic
     Args:
         kind: Strategy: head_only, lora, partial or full.
         num_rows: Training rows.
-        task: regression, classification or per_residue.
+        task: regression, classification, per_residue or structure.
         model: The backbone.
 
     Raises:
@@ -38,7 +41,7 @@ def recommended(kind: str, *, num_rows: int, task: str, model: ModelCard) -> dic
         raise SettingError(
             f"No strategy is named {kind!r}{nearest(kind, STRATEGIES) or f'; known: {list(STRATEGIES)}.'}"
         )
-    batch_size = 16 if num_rows < 5000 else 32
+    batch_size = _batch_size(num_rows, task, model)
     steps_per_epoch = max(1, -(-num_rows // batch_size))
     fewest, most = _EPOCHS[kind]
     epochs = min(most, max(fewest, round(_STEPS[kind] / steps_per_epoch)))
@@ -47,10 +50,23 @@ def recommended(kind: str, *, num_rows: int, task: str, model: ModelCard) -> dic
         "strategy.kind": kind,
         **_RATES[kind],
         "strategy.warmup_steps": min(100, total // 10),
-        "strategy.loss_fn": "mse" if task == "regression" else "cross_entropy",
+        "strategy.loss_fn": _loss(task, model),
         "training.epochs": epochs,
         "training.batch_size": batch_size,
     }
     if kind == "partial":
         chosen["strategy.unfreeze_last_n"] = max(1, round(model.num_blocks / 4))
-    return chosen
+    return chosen | (_STRUCTURE if task == "structure" else {})
+
+
+def _batch_size(num_rows: int, task: str, model: ModelCard) -> int:
+    if task == "structure":
+        return 2 if 0 < model.num_parameters < _SMALL_MODEL else 1
+    return 16 if num_rows < 5000 else 32
+
+
+def _loss(task: str, model: ModelCard) -> str:
+    """Return the loss to begin with; atoms of a model that was never trained lie in one place (docs/structures.md)."""
+    if task == "structure":
+        return "structure" if model.weights else "structure_without_violation"
+    return "mse" if task == "regression" else "cross_entropy"

@@ -19,6 +19,7 @@ COUNTS = {
     "v_genes": {"train": 240, "val": 60, "test": 200},
     "gb1_stability": {"train": 569, "val": 81, "test": 163},
     "amyloid_beta": {"train": 2000, "val": 400, "test": 675},
+    "small_proteins": {"train": 7, "val": 2, "test": 2},
 }
 
 

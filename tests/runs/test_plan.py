@@ -27,6 +27,20 @@ def test_an_example_with_a_strategy_takes_what_is_recommended(home: Path, kind: 
     assert spec.data.example == ""
 
 
+def test_structures_take_a_model_that_predicts_them_with_the_weights_that_there_are(home: Path) -> None:
+    spec, dataset = plan_run(home, read_target("small_proteins"))
+    assert (spec.model.name, spec.model.weights, dataset.task) == ("esmfold_small", "random", "structure")
+    assert spec.strategy.loss_fn == "structure_without_violation"
+    chosen, _ = plan_run(home, read_target("small_proteins"), changes={"model.name": "esmfold"})
+    assert (chosen.model.weights, chosen.strategy.loss_fn) == ("pretrained", "structure")
+
+
+def test_a_model_without_structures_is_refused_for_them(home: Path) -> None:
+    message = r"AntiBERTy \(26 M\) predicts no structure; choose a model that does \(esmfold"
+    with pytest.raises(SettingError, match=message):
+        plan_run(home, read_target("small_proteins"), changes={"model.name": "antiberty"})
+
+
 def test_what_was_told_wins_over_what_is_recommended(home: Path) -> None:
     values = {"data": {"example": "v_genes"}, "training": {"epochs": 17}}
     spec, _ = plan_run(home, values, strategy="lora", changes={"strategy.lr_head": "0.5", "strategy.rank": "3"})

@@ -23,6 +23,15 @@ def test_recommended_settings_make_a_valid_spec(kind: str, num_rows: int, task: 
     assert spec.strategy.loss_fn == ("mse" if task == "regression" else "cross_entropy")
 
 
+@pytest.mark.parametrize(("model", "batch_size", "loss"), [
+    ("esmfold", 1, "structure"), ("esmfold_small", 2, "structure_without_violation"),
+])  # fmt: skip
+def test_structures_are_cropped_and_few_at_a_time(model: str, batch_size: int, loss: str) -> None:
+    chosen = recommended("head_only", num_rows=7, task="structure", model=MODELS[model])
+    assert (chosen["training.batch_size"], chosen["training.crop_size"]) == (batch_size, 256)
+    assert (chosen["strategy.loss_fn"], chosen["strategy.monitor"]) == (loss, "val_lddt")
+
+
 @pytest.mark.parametrize("kind", ["lora", "partial", "full"])
 def test_head_and_trunk_never_share_a_rate(kind: str) -> None:
     chosen = recommended(kind, num_rows=240, task="regression", model=MODELS["antiberty"])
