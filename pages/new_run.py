@@ -247,7 +247,8 @@ with right, st.container(border=True, key="preview_card"):
         preview.draw_schedule(spec, dataset)
         preview.draw_rates(spec, dataset, answer)
         memory_panel.draw_memory(memory_panel.memory_desk(shell.home()), spec, dataset, inner)
-        preview.draw_advice([*advise(spec, dataset)[:4], *((answer or {}).get("warnings") or [])])
+        advice = [sentence for sentence in advise(spec, dataset) if sentence != gap]  # that one stands below the model
+        preview.draw_advice([*advice[:4], *((answer or {}).get("warnings") or [])])
         problem = problem or draft.blocker(spec, dataset, answer)
     run_id = start_button.minted_id(inner, spec)
     start_button.draw_start(spec, problem, run_id)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import streamlit as st
 
+from molfun.adapters.catalog import find_model
 from molfun.data.dataset import load_dataset
 from molfun.runs.predictions import find_prediction, list_predictions
 from molfun.runs.store import RunFolder
 from molfun.runs.weights import weights_in_words
+from molfun.training.catalog import STRATEGIES
 from molfun.ui import predict_panels as panels
 from molfun.ui import shell, text
 from molfun.ui.draft import choose_default
@@ -20,6 +22,16 @@ def runs_with_weights() -> dict[str, RunFolder]:
     """Return the runs that have a checkpoint to predict with, newest first."""
     folders = shell.store().list()
     return {f.id: f for f in folders if any((f.checkpoints / name).is_dir() for name in ("best", "last"))}
+
+
+def test_score(folder: RunFolder) -> str:
+    """Return how good the run was on its test rows, in words."""
+    board = folder.read_scoreboard()
+    primary, test = str(board.get("primary", "")), board.get("test") or {}
+    value = (test.get("metrics") or {}).get(primary)
+    if value is None:
+        return "no test score"
+    return f"test {text.metric_inline(primary)} {text.number(value)} ({text.plural(test.get('rows') or 0, 'row')})"
 
 
 shell.page_title("Predict", "New sequences, or every substitution of a protein, with what a run has learned.")
@@ -39,9 +51,9 @@ with shell.sentences():
     dataset = load_dataset(shell.datasets_root(), folder.spec.data.dataset)
     used = weights_in_words(shell.home(), run_id)
 st.caption(
-    f"{folder.spec.model.name} · {folder.spec.strategy.kind} · trained on {shell.plain(dataset.name)}: "
-    f"{text.plural(dataset.counts['train'], 'row')}, target {shell.plain(dataset.columns.target)} · "
-    f"predicts with its {used}"
+    f"{find_model(folder.spec.model.name).short_title} · {STRATEGIES[folder.spec.strategy.kind].title} · trained on "
+    f"{shell.plain(dataset.name)}: {text.plural(dataset.counts['train'], 'row')}, target "
+    f"{shell.plain(dataset.columns.target)} · {test_score(folder)} · predicts with its {used}"
 )
 st.page_link(shell.LIVE, label="Take this model away", icon=":material/archive:", query_params={"run": run_id})
 jobs = list_predictions(folder)

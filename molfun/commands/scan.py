@@ -102,13 +102,26 @@ def _chains(given: Sequence[str], columns: Sequence[str]) -> dict[str, str]:
         is_file = False
         with suppress(OSError):  # a sequence is too long for a name
             is_file = Path(word).is_file()
-        found += read_table(Path(word))["sequence"].astype(str).tolist() if is_file else [word]
+        found += _sequences_of(read_table(Path(word)), word) if is_file else [word]
     if len(found) != len(columns):
         raise DataError(
             f"The model reads {len(columns)} chain{'s' if len(columns) > 1 else ''} ({', '.join(columns)}), and "
             f"{len(found)} sequences are given; give one for each, in this order."
         )
     return {column: clean_wild_type(sequence) for column, sequence in zip(columns, found, strict=True)}
+
+
+def _sequences_of(table: pd.DataFrame, name: str) -> list[str]:
+    """Return the sequences of a file that holds the wild type."""
+    from molfun.data.changes import plain_text
+    from molfun.errors import DataError
+
+    if "sequence" not in table:
+        raise DataError(
+            f"{name} has no column 'sequence', but {', '.join(map(str, table.columns))}; give the wild type as FASTA, "
+            "or rename the column that has it."
+        )
+    return [plain_text(cell) for cell in table["sequence"]]
 
 
 def _column(chain: str, columns: Sequence[str]) -> str:

@@ -135,6 +135,8 @@ def _mutated_places(frame: pd.DataFrame, columns: ColumnSettings, split: SplitSe
             "split by sequence identity instead."
         )
     for row, sequence in zip(file_rows(frame), joined, strict=True):
+        if not sequence:
+            raise DataError(f"Row {row} has no sequence, so it has no positions; fill it in or leave out the row.")
         if len(sequence) != len(wild_type):
             raise DataError(
                 f"Row {row}: the sequence has {len(sequence)} residues, the wild type {len(wild_type)}; expected the "

@@ -102,7 +102,7 @@ class Predictor:
         for number, row in enumerate(zip(*chains, strict=True)):
             try:
                 if not all(row):
-                    raise DataError("there is no sequence")
+                    raise DataError("There is no sequence; fill it in or leave out the row.")
                 own = SequenceRows([[chain] for chain in row], encoder=encoder, max_residues=limit,
                                    policy=self.columns.too_long, row_ids=[number])  # fmt: skip
                 rows.append(own.rows[0])

@@ -13,11 +13,13 @@ from molfun.adapters.catalog import MODELS, ModelCard
 from molfun.data.dataset import Dataset, load_dataset
 from molfun.data.hashes import split_hash
 from molfun.data.leaks import find_leaks
-from molfun.data.parquet import read_parquet
+from molfun.data.settings import PRIMARY_METRIC
 from molfun.errors import DataError
 from molfun.evaluation.card import ModelFacts
 from molfun.evaluation.scoreboard import score_table
+from molfun.runs.certainty import read_predictions
 from molfun.runs.folder import RunFolder
+from molfun.runs.resampling import score_interval
 from molfun.runs.spec import RunSpec
 
 LIMITS = (
@@ -141,11 +143,15 @@ def _scores(folder: RunFolder, dataset: Dataset | None, test: Mapping[str, Any])
     """Return the test scores with their intervals; without ones where the predictions are gone."""
     metrics = {name: value for name, value in (test.get("metrics") or {}).items() if value is not None}
     known = pd.DataFrame({"value": metrics, "low": float("nan"), "high": float("nan"), "better": ""})
-    path = folder.predictions / "test.parquet"
-    if dataset is None or not metrics or folder.predictions.is_symlink() or path.is_symlink():
+    predictions = read_predictions(folder)
+    if dataset is None or not metrics or predictions is None:
         return known
     try:
-        found = score_table(read_parquet(path, path.name), dataset.task, dataset.classes)
-    except (DataError, KeyError, TypeError, ValueError):  # somebody else's table
+        found = score_table(predictions, dataset.task, dataset.classes)
+        own = score_interval(predictions, PRIMARY_METRIC[dataset.task])
+    except (KeyError, TypeError, ValueError):  # somebody else's table
         return known
+    if own is not None:
+        # From as many resamples as everywhere else, so that no two places tell other ends.
+        found.loc[PRIMARY_METRIC[dataset.task], ["low", "high"]] = own.low, own.high
     return found

@@ -60,6 +60,7 @@ def empty_figure(title: str, x_title: str, y_title: str, *, height: int = HEIGHT
         hovermode="x unified",
         paper_bgcolor="rgba(0,0,0,0)",
         plot_bgcolor="rgba(0,0,0,0)",
+        modebar={"bgcolor": "rgba(0,0,0,0)", "color": theme.GREY, "activecolor": theme.BLUE},
     )
     figure.update_xaxes(title_text=x_title, showgrid=False, automargin=True, zeroline=False)
     figure.update_yaxes(title_text=y_title, automargin=True, zeroline=False)

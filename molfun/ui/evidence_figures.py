@@ -63,19 +63,29 @@ def score_figure(facts: Mapping[str, Any]) -> Figures:
 
 
 def score_table(facts: Mapping[str, Any]) -> pd.DataFrame:
-    """Return every metric of the run with its interval, and the baselines' beside it."""
+    """Return every metric of the run with its interval."""
+    scores = facts["scores"]
+    return pd.DataFrame([
+        {
+            "Metric": metric_title(name), "This run": text.number(about["value"]), "95 % interval": _ends(about),
+            "Resamples": about.get("resamples", ""), "Better is": about.get("better", ""),
+        }
+        for name, about in (scores["metrics"] if scores["rows"] is not None else {}).items()
+    ])  # fmt: skip
+
+
+def baseline_table(facts: Mapping[str, Any]) -> pd.DataFrame:
+    """Return the metrics of the baselines on the same rows, a row each."""
     scores = facts["scores"]
     if scores["rows"] is None:
         return pd.DataFrame()
-    rows = []
-    for name, about in scores["metrics"].items():
-        others = {baseline_title(other): text.number(values["metrics"].get(name))
-                  for other, values in scores["baselines"].items()}  # fmt: skip
-        rows.append({
-            "Metric": metric_title(name), "This run": text.number(about["value"]), "95 % interval": _ends(about),
-            "Resamples": about.get("resamples", ""), "Better is": about.get("better", ""), **others,
-        })  # fmt: skip
-    return pd.DataFrame(rows)
+    known = {name for about in scores["baselines"].values() for name in about["metrics"]}
+    names = [name for name in scores["metrics"] if name in known]
+    return pd.DataFrame([
+        {"Baseline": baseline_title(title),
+         **{metric_title(name): text.number(about["metrics"].get(name)) for name in names}}
+        for title, about in scores["baselines"].items()
+    ])  # fmt: skip
 
 
 def _ends(about: Mapping[str, Any]) -> str:

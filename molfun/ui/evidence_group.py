@@ -118,5 +118,6 @@ def _add_run(page: Page, evidence: Evidence, shared: Sequence[str]) -> None:
     add_summary(page, evidence)
     page.say(own_paragraph(evidence.facts, shared))
     page.table(evidence_figures.score_table(evidence.facts))
+    page.table(evidence_figures.baseline_table(evidence.facts))
     page.table(evidence_figures.part_table(evidence.facts))
     add_settings(page, evidence)

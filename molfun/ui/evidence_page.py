@@ -106,6 +106,7 @@ def add_scores(page: Page, evidence: Evidence) -> None:
         return
     add_figures(page, evidence_figures.score_figure(evidence.facts))
     page.table(evidence_figures.score_table(evidence.facts))
+    page.table(evidence_figures.baseline_table(evidence.facts))
     page.say(scores["how"], kind="note")
     page.say(_AGREEMENT[scores["agrees"]], kind="note")
     add_figures(page, evidence_figures.prediction_figures(evidence))

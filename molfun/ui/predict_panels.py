@@ -172,7 +172,7 @@ def _draw_table(job: PredictionJob, found: pd.DataFrame) -> None:
             f"{text.plural(len(problems), 'row')} could not be predicted; the column 'problem' says why. First: "
             f"{shell.sentence(str(problems['problem'].iloc[0]))}", icon=":material/warning:",
         )  # fmt: skip
-    st.dataframe(found.head(SHOWN_ROWS), hide_index=True, alt="Rows with their predictions")
+    st.dataframe(found.head(SHOWN_ROWS), hide_index=True, placeholder="–", alt="Rows with their predictions")
     draw_downloads(found, f"{job.path.parents[2].name}-{job.id}", key="predict")
 
 

@@ -47,7 +47,8 @@ def draw_results(folder: RunFolder) -> None:
         alt="Test scores of the run and of baselines",
         placeholder="–",
     )
-    score_panels.draw_scores(folder, dataset_of(folder), read_predictions(folder))
+    own = certainty.scores.get("run")
+    score_panels.draw_scores(folder, dataset_of(folder), read_predictions(folder), own)
     if st.button("Predict with it", icon=":material/online_prediction:", help="New sequences, or a mutation scan."):
         st.switch_page(shell.PREDICT, query_params={"run": folder.id})
 

@@ -62,7 +62,7 @@ def _draw_grid(scan: Scan, about: Mapping[str, Any], dataset: Dataset) -> None:
 
 def _explanation(scan: Scan, about: Mapping[str, Any], changed: set[int] | None) -> str:
     said = [
-        f"Wild type: {scan.what} {scan.effects.own:.7g}, marked by dots. Blue is above it, orange below; both ends of "
+        f"Wild type: {scan.what} {scan.effects.own:.5g}, marked by dots. Blue is above it, orange below; both ends of "
         "the scale are as far away. Beneath: the mean change of the 19 substitutions.",
     ]
     kept = about.get("kept") or {}
@@ -116,8 +116,8 @@ def _draw_ranking(scan: Scan, dataset: Dataset) -> None:
     shown = picked.head(number)
     if "part" in shown.columns:
         shown = shown.assign(part=shown["part"].map(lambda part: theme.PART_TITLES.get(part, part)))
-    st.dataframe(shown, hide_index=True, height=320, alt="Variants in the order that was chosen")
-    st.caption(f"{text.plural(len(picked), 'variant')}, the first {min(number, len(picked)):,} are shown.")
+    st.dataframe(shown, hide_index=True, height=320, placeholder="–", alt="Variants in the order that was chosen")
+    st.caption(f"{text.plural(len(picked), 'row')}, the first {min(number, len(picked)):,} are shown.")
     _draw_files(scan, picked, picked.head(number), dataset)
 
 

@@ -12,6 +12,7 @@ import streamlit as st
 from molfun.data.dataset import Dataset, load_dataset
 from molfun.data.leaks import BANDS
 from molfun.data.settings import PRIMARY_METRIC
+from molfun.runs.resampling import Interval
 from molfun.runs.store import RunFolder
 from molfun.ui import shell, text, theme
 from molfun.ui.coverage_panel import draw_coverage
@@ -34,13 +35,16 @@ GROUPINGS = {"identity": "By identity to training", "length": "By length", "clas
 NUM_LENGTHS = 4
 
 
-def draw_scores(folder: RunFolder, dataset: Dataset | None, predictions: pd.DataFrame | None) -> None:
+def draw_scores(
+    folder: RunFolder, dataset: Dataset | None, predictions: pd.DataFrame | None, interval: Interval | None = None
+) -> None:
     """Draw the scoreboard, folded; it is computed when it is opened.
 
     Args:
         folder: The run.
         dataset: Its data, None where they were removed.
         predictions: On its test rows, None where there are none.
+        interval: Of the metric by which the task is judged, as it is drawn beside the baselines.
     """
     if dataset is None or predictions is None or predictions.empty:
         return
@@ -49,16 +53,18 @@ def draw_scores(folder: RunFolder, dataset: Dataset | None, predictions: pd.Data
         return
     with box:
         stamp = f"{folder.id}-{(folder.predictions / 'test.parquet').stat().st_mtime_ns}"
-        _draw_metrics(stamp, predictions, dataset)
+        _draw_metrics(stamp, predictions, dataset, interval)
         _draw_groups(stamp, predictions, dataset)
         draw_coverage(folder, stamp, predictions, dataset)
         _draw_pictures(predictions, dataset)
         _draw_errors(predictions, dataset)
 
 
-def _draw_metrics(stamp: str, predictions: pd.DataFrame, dataset: Dataset) -> None:
+def _draw_metrics(stamp: str, predictions: pd.DataFrame, dataset: Dataset, interval: Interval | None) -> None:
     top_share = _choose_top_share() if dataset.task == "regression" else TOP_SHARES[2]
     table = _scores(stamp, predictions, dataset.task, dataset.classes, top_share)
+    if interval is not None:
+        table.loc[PRIMARY_METRIC[dataset.task], ["low", "high"]] = interval.low, interval.high
     titles = {"enrichment": f"Enrichment of the top {100 * top_share:g} %"}
     shown = pd.DataFrame({
         "Metric": [titles.get(name) or text.metric_title(name) for name in table.index],

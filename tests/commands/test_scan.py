@@ -126,6 +126,14 @@ def test_what_cannot_be_scanned_is_said_at_once(
     assert not (tmp_path / "out.csv").exists()
 
 
+def test_a_wild_type_in_a_table_without_that_column_is_said(
+    data_only: Callable[[Task, list[str]], str], tmp_path: Path
+) -> None:
+    (tmp_path / "wild.csv").write_text("protein,note\nMKTAYIAKQR,wild type\n")
+    said = scan(data_only("regression", ["heavy"]), tmp_path / "wild.csv", "-o", tmp_path / "out.csv")
+    assert "has no column 'sequence', but protein, note" in said
+
+
 def test_files_with_other_endings_are_refused(tmp_path: Path) -> None:
     assert "expected a name that ends in .fasta, .fa, .faa" in scan(
         "any", "MK", "-o", tmp_path / "out.csv", "--fasta", tmp_path / "top.csv"

@@ -29,7 +29,7 @@ def test_every_row_has_a_prediction_or_a_reason() -> None:
     assert table.index.tolist() == [3, 5, 7, 9, 11]
     assert np.isfinite(table["prediction"]).tolist() == [True, False, False, True, False]
     assert table["prediction"].iloc[0] == table["prediction"].iloc[3]
-    assert table["problem"].iloc[1] == "there is no sequence"
+    assert table["problem"].iloc[1] == "There is no sequence; fill it in or leave out the row."
     assert "'1'" in table["problem"].iloc[2]
     assert "The sequence has 3000 residues" in table["problem"].iloc[4]
     cropped = predictor(too_long="crop").predict(frame)

@@ -87,7 +87,7 @@ def test_an_ensemble_is_the_mean_of_its_members_and_tells_their_spread() -> None
     assert np.allclose(found["prediction"][:-1], each.mean(axis=0))
     assert np.allclose(found["spread"][:-1], each.std(axis=0, ddof=1))
     assert np.isnan(found["prediction"].iloc[-1])
-    assert found["problem"].iloc[-1] == "there is no sequence"
+    assert found["problem"].iloc[-1] == "There is no sequence; fill it in or leave out the row."
 
 
 def test_an_ensemble_of_classes_averages_probabilities() -> None:
