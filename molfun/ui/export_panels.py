@@ -8,7 +8,8 @@ import streamlit as st
 
 from molfun.errors import MolfunError
 from molfun.runs.disk import format_bytes
-from molfun.runs.exports import ExportJob, delete_export, list_exports, start_export
+from molfun.runs.exports import ExportJob, list_exports, start_export
+from molfun.runs.jobs import delete_job
 from molfun.runs.store import RunFolder
 from molfun.ui import shell, text
 from molfun.ui.downloads import download_url
@@ -116,7 +117,7 @@ def _checked(difference: float | None) -> str:
 
 
 def _delete(job: ExportJob) -> None:
-    freed = delete_export(job)
+    freed = delete_job(job)
     shell.say(f"Deleted; {format_bytes(freed)} are free again.")
 
 

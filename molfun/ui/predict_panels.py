@@ -15,6 +15,8 @@ from molfun.data.settings import ONE_VALUE_A_ROW
 from molfun.data.tables import FORMATS
 from molfun.errors import MolfunError
 from molfun.runs.cross_validation import find_cross_validations, siblings_of
+from molfun.runs.disk import format_bytes
+from molfun.runs.jobs import delete_job
 from molfun.runs.new_rows import prepare_rows
 from molfun.runs.predictions import PredictionJob, start_prediction
 from molfun.runs.store import RunFolder
@@ -136,7 +138,9 @@ def ask(folder: RunFolder, rows: pd.DataFrame, about: dict[str, Any]) -> None:
 def draw_job(job: PredictionJob, dataset: Dataset) -> None:
     """Draw how far a prediction is, and what came out once it is done."""
     running = job.state().status == "running"
-    st.subheader(shell.plain(str(job.about.get("name", job.id))), anchor=False)
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.subheader(shell.plain(str(job.about.get("name", job.id))), anchor=False, width="stretch")
+        _draw_delete(job, is_running=running)
     if running:
         st.fragment(_draw_progress, run_every=REFRESH_SECONDS)(job)
         return
@@ -152,6 +156,18 @@ def draw_job(job: PredictionJob, dataset: Dataset) -> None:
         draw_scan(job, dataset, found)
     else:
         _draw_table(job, found)
+
+
+def _draw_delete(job: PredictionJob, *, is_running: bool) -> None:
+    st.button(
+        "", key=f"delete.{job.id}", icon=":material/delete:", type="tertiary", on_click=_delete, args=(job,),
+        help="Cancel this prediction." if is_running else "Delete this prediction; the run stays.",
+    )  # fmt: skip
+
+
+def _delete(job: PredictionJob) -> None:
+    freed = delete_job(job)
+    shell.say(f"Deleted; {format_bytes(freed)} are free again.")
 
 
 def _draw_progress(job: PredictionJob) -> None:
@@ -205,3 +221,4 @@ def draw_earlier(jobs: Sequence[PredictionJob], chosen: str) -> None:
                 if st.button("Open", key=f"job.{job.id}", help=f"Open the prediction of {job.id} (UTC)."):
                     st.query_params["job"] = job.id
                     st.rerun()
+                _draw_delete(job, is_running=state.status == "running")

@@ -14,10 +14,11 @@ import psutil
 import pytest
 
 from molfun.errors import RunError
-from molfun.runs import exports
+from molfun.runs import jobs
 from molfun.runs.disk import disk_use
 from molfun.runs.export_process import pack
-from molfun.runs.exports import ExportJob, delete_export, list_exports, start_export
+from molfun.runs.exports import ExportJob, ExportState, list_exports, start_export
+from molfun.runs.jobs import delete_job
 from molfun.runs.store import RunFolder
 from tests.drawn_pages import dataset, make_run, write_checkpoint
 from tests.real_runs import starting, wait_for_end
@@ -59,7 +60,7 @@ def test_a_model_is_packed_beside_the_app(home: Path, tmp_path: Path) -> None:
     assert {path.name for path in job.path.iterdir()} == left
     row = disk_use(home).runs.iloc[0]
     assert row["exports"] > job.zip_path.stat().st_size
-    assert delete_export(job) >= job_size(row)
+    assert delete_job(job) >= job_size(row)
     assert [known.id for known in list_exports(run)] == [refused.id]
 
 
@@ -71,14 +72,14 @@ def job_size(row: object) -> int:
 def test_a_killed_export_says_so_and_one_at_work_is_cancelled(
     make_run: Callable[..., RunFolder], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(exports, "START_SECONDS", 0.0)
+    monkeypatch.setattr(jobs, "START_SECONDS", 0.0)
     run = make_run("done", "finished")
     killed, cancelled = start_export(run, "merged"), start_export(run, "onnx")
     numbers = [json.loads((job.path / "process.json").read_text())["pid"] for job in (killed, cancelled)]
     os.kill(numbers[0], signal.SIGKILL)
     wait(lambda: killed.state().status == "failed")
     assert killed.state().cause == ENDED
-    delete_export(cancelled)
+    delete_job(cancelled)
     wait(lambda: not psutil.pid_exists(numbers[1]))
     assert [job.id for job in list_exports(run)] == [killed.id]
 
@@ -98,7 +99,7 @@ def test_damaged_folders_are_told_about_and_never_break(make_run: Callable[..., 
     run = make_run("done", "finished")
     job = ExportJob(run.exports / "20260101-000000-abcd")
     job.path.mkdir(parents=True)
-    assert job.state() == exports.ExportState("failed", "Starting", ENDED, None)
+    assert job.state() == ExportState("failed", "Starting", ENDED, None)
     for content in ("", "[]", '{"status": 5, "difference": "x"}', '{"kind": "../../x", "asked": "soon"}', "{" * 99999):
         for name in ("job.json", "state.json", "process.json"):
             (job.path / name).write_text(content)

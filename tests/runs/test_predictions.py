@@ -17,8 +17,9 @@ import pytest
 import molfun
 from molfun.data.scan import scan_rows
 from molfun.errors import RunError
-from molfun.runs import predictions
-from molfun.runs.predictions import PredictionJob, find_prediction, list_predictions, start_prediction
+from molfun.runs import jobs
+from molfun.runs.jobs import delete_job
+from molfun.runs.predictions import JobState, PredictionJob, find_prediction, list_predictions, start_prediction
 from molfun.runs.store import RunFolder
 from tests.real_runs import starting, wait_for_end
 
@@ -76,7 +77,7 @@ def test_intervals_that_cannot_be_promised_are_a_cause(run: RunFolder) -> None:
 
 
 def test_a_killed_prediction_says_so(run: RunFolder, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(predictions, "START_SECONDS", 0.0)
+    monkeypatch.setattr(jobs, "START_SECONDS", 0.0)
     job = start_prediction(run, scan_rows("MKTAYIAKQR" * 20), {"name": "long", "kind": "table"}, device="cpu")
     process = json.loads((job.path / "process.json").read_text())
     assert job.state().status == "running"
@@ -85,6 +86,8 @@ def test_a_killed_prediction_says_so(run: RunFolder, monkeypatch: pytest.MonkeyP
     assert job.state().status == "failed"
     assert job.state().cause == "Its process was ended from outside. Ask for it again."
     assert job.result() is None
+    assert delete_job(job) > 0
+    assert list_predictions(run) == []
 
 
 def test_what_cannot_be_predicted_fails_with_its_cause(run: RunFolder) -> None:
@@ -104,9 +107,7 @@ def test_damaged_folders_are_told_about_and_never_break(tmp_path: Path, home: Pa
     for content in ("", "[]", '{"status": 5, "done": "x"}', '{"total": -1, "asked": "soon"}', "{" * 99999):
         for name in ("job.json", "state.json", "process.json"):
             (job.path / name).write_text(content)
-        assert job.state() == predictions.JobState(
-            "failed", 0, 0, "Its process was ended from outside. Ask for it again."
-        )
+        assert job.state() == JobState("failed", 0, 0, "Its process was ended from outside. Ask for it again.")
     job.result_path.write_bytes(b"PAR1 no")
     assert job.result() is None
     job.result_path.unlink()
