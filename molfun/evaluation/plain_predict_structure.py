@@ -145,7 +145,18 @@ def run_other_head(weights: dict, about: dict, chains: list, found: dict, is_res
     pooled = [
         heads.pool(weights, about, i, part, torch.ones(len(part), dtype=torch.bool)) for i, part in enumerate(parts)
     ]
+    if about["pooling"] == "interface":
+        pooled.append(pool_interface(weights, found["s_z"][0][is_residue][:, is_residue].float(), chains))
     return heads.answer(heads.run_head(weights, torch.cat(pooled, dim=-1)), about)
+
+
+def pool_interface(weights: dict, pair: torch.Tensor, chains: list) -> torch.Tensor:
+    """Return the weighted mean of the states [R, R, P] of pairs of residues of two chains."""
+    number = torch.cat([torch.full((len(chain),), i) for i, chain in enumerate(chains)])
+    pair = (pair + pair.transpose(0, 1)) / 2
+    scores = functional.linear(pair, weights["interface.score.weight"]).squeeze(-1)
+    scores = scores.masked_fill(number[:, None] == number, -torch.inf)
+    return scores.flatten().softmax(0) @ pair.flatten(0, 1)
 
 
 if __name__ == "__main__":

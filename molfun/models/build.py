@@ -29,14 +29,16 @@ def build_adapter(name: str, weights: str = "pretrained", *, load: bool = True) 
     return adapter
 
 
-def build_head(settings: HeadSettings, *, task: str, hidden_size: int, num_chains: int, num_outputs: int) -> nn.Module:
+def build_head(
+    settings: HeadSettings, *, task: str, hidden_size: int, num_chains: int, num_outputs: int, pair_size: int = 0
+) -> nn.Module:
     """Build the task layer.
 
     Raises:
-        SettingError: Per-residue classification is asked of several chains.
+        SettingError: Per-residue classification is asked of several chains, or the pooling does not fit.
     """
     if task != "per_residue":
-        return PooledHead(hidden_size, num_chains, num_outputs, settings)
+        return PooledHead(hidden_size, num_chains, num_outputs, settings, pair_size)
     if num_chains > 1:
         raise SettingError(f"Per-residue classification takes one sequence column, not {num_chains}; choose one.")
     return PerResidueHead(hidden_size, num_outputs, settings)
@@ -72,8 +74,9 @@ def build_model(
     if task == STRUCTURE:
         return MolfunStructureModel(adapter, _structure_head(adapter, settings, load=load), task=task)
     head = build_head(
-        settings.head, task=task, hidden_size=adapter.hidden_size, num_chains=num_chains, num_outputs=num_outputs
-    )
+        settings.head, task=task, hidden_size=adapter.hidden_size, num_chains=num_chains, num_outputs=num_outputs,
+        pair_size=adapter.pair_size,
+    )  # fmt: skip
     return MolfunStructureModel(adapter, head, task=task, target_mean=target_mean, target_std=target_std)
 
 

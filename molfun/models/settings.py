@@ -6,7 +6,7 @@ from typing import Literal
 
 from molfun.settings import Settings, setting
 
-Pooling = Literal["mean", "cls", "attention"]
+Pooling = Literal["mean", "cls", "attention", "interface"]
 
 
 class HeadSettings(Settings):
@@ -15,7 +15,8 @@ class HeadSettings(Settings):
     pooling: Pooling = setting(
         "mean",
         label="Pooling",
-        help="How residue states become one vector: their mean, the CLS token, or a learned weighting.",
+        help="How residue states become one vector: their mean, the CLS token, a learned weighting, or their mean beside "
+        "a learned weighting of pairs of residues of two chains (interface; of complexes, by models with pair states).",
         group="Head",
     )
     hidden_size: int = setting(

@@ -31,7 +31,8 @@ def model_sentences(facts: Mapping[str, Any]) -> list[str]:
 _STRUCTURE_HEAD = (
     "The head updates the backbone frame and the torsion angles that the structure module found for each residue."
 )
-_POOLING = {"mean": "the mean", "cls": "the first (CLS)", "attention": "a learned weighting"}
+_POOLING = {"mean": "the mean", "cls": "the first (CLS)", "attention": "a learned weighting",
+            "interface": "the mean, beside a learned weighting of the states of pairs of residues of two chains,"}  # fmt: skip
 
 
 def _start(name: str, weights: str) -> str:

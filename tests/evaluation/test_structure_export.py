@@ -115,6 +115,22 @@ def test_numbers_out_of_a_folding_model_are_taken_away(tmp_path: Path) -> None:
     np.testing.assert_allclose([float(line) for line in done.stdout.splitlines()], expected, atol=1e-5)
 
 
+def test_interface_pooling_is_taken_away(tmp_path: Path) -> None:
+    adapter, settings = tiny_fold_adapter(wants_structure=False), HeadSettings(pooling="interface")
+    torch.manual_seed(3)
+    model = MolfunStructureModel(adapter, PooledHead(adapter.hidden_size, 2, 1, settings, adapter.pair_size))
+    HeadOnlyFinetune().setup(model)
+    columns = ColumnSettings(sequence=["a", "b"], target="y", task="regression")
+    predictor = Predictor(model, columns, (), precision=Precision(torch.device("cpu"), amp=False))
+    expected = predictor.predict(pd.DataFrame({"a": SEQUENCES, "b": SEQUENCES[::-1]}))["prediction"]
+    export_model(predictor, tmp_path / "number", kind="merged", head=settings)
+    rows = [":".join(SEQUENCES), ":".join(SEQUENCES[::-1])]
+    done = subprocess.run(
+        [sys.executable, "predict.py", *rows], capture_output=True, text=True, cwd=tmp_path / "number", check=True
+    )
+    np.testing.assert_allclose([float(line) for line in done.stdout.splitlines()], expected, atol=1e-5)
+
+
 def test_a_folding_model_is_not_written_as_onnx(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="cannot be written as ONNX; export the merged model"):
         export_model(trained(HeadOnlyFinetune()), tmp_path / "onnx", kind="onnx", head=HeadSettings())

@@ -5,7 +5,7 @@ import torch
 
 from molfun.errors import SettingError
 from molfun.models.build import build_head
-from molfun.models.heads import AttentionPooling, ClsPooling, MeanPooling, build_pooling
+from molfun.models.heads import AttentionPooling, ClsPooling, InterfacePooling, MeanPooling, build_pooling
 from molfun.models.settings import HeadSettings
 from tests.tiny import SEQUENCES, tiny_batch, tiny_model
 
@@ -31,8 +31,31 @@ def test_attention_pooling_is_a_softmax_over_residues() -> None:
     assert pooled.item() == pytest.approx(0.75 * torch.log(torch.tensor(3.0)).item(), rel=1e-6)
 
 
+def test_interface_pooling_weighs_pairs_of_two_chains() -> None:
+    pool = InterfacePooling(1)
+    pool.score.weight.data.fill_(1.0)
+    three = torch.log(torch.tensor(3.0)).item()
+    # Residues 0 and 1 are a chain, 2 is another, 3 is padding: the pairs (0, 2) and (1, 2) count, in both orders.
+    pair_BRRP = torch.full((1, 4, 4, 1), 100.0)
+    pair_BRRP[0, 0, 2] = pair_BRRP[0, 2, 0] = 0.0
+    pair_BRRP[0, 1, 2], pair_BRRP[0, 2, 1] = three + 1.0, three - 1.0
+    pooled = pool(pair_BRRP, torch.tensor([[0, 0, 1, -1]]))
+    assert pooled.item() == pytest.approx(0.75 * three, rel=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("num_chains", "pair_size", "said"), [(1, 8, "needs two sequence columns"), (2, 0, "which language models lack")]
+)
+def test_interface_pooling_needs_pairs_of_chains(num_chains: int, pair_size: int, said: str) -> None:
+    settings = HeadSettings(pooling="interface")
+    with pytest.raises(SettingError, match=said):
+        build_head(
+            settings, task="regression", hidden_size=8, num_chains=num_chains, num_outputs=1, pair_size=pair_size
+        )
+
+
 def test_unknown_pooling_is_refused() -> None:
-    with pytest.raises(SettingError, match="expected mean, cls or attention"):
+    with pytest.raises(SettingError, match="expected mean, cls, attention or interface"):
         build_pooling("max", 8)
 
 

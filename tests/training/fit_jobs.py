@@ -9,15 +9,18 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch.utils.data import DataLoader
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from molfun.data.batches import Collate, EpochSampler, SequenceRows, heaviest_batch
+from molfun.data.example_structures import example_protein
 from molfun.data.labels import NO_LABEL
 from molfun.errors import MolfunError
 from molfun.models.precision import Precision
@@ -26,7 +29,7 @@ from molfun.training import Callback, FullFinetune, HeadOnlyFinetune, LoRAFinetu
 from molfun.training.distributed import BaseDistributedStrategy, DDPStrategy, FSDPStrategy, SingleDevice
 from molfun.training.sharding import whole
 from molfun.training.snapshot import kept_tensors
-from tests.tiny import tiny_model
+from tests.tiny import tiny_fold_model, tiny_model
 
 STRATEGIES: dict[str, Any] = {
     "head_only": HeadOnlyFinetune,
@@ -75,6 +78,8 @@ class Watch(Callback):
 def loader(model: Any, job: dict[str, Any], *, shuffle: bool, num_rows: int) -> DataLoader:
     """Return the rows of a job; the last batch is smaller, and lengths differ."""
     sequences, task = SEQUENCES[:num_rows], job.get("task", "regression")
+    if task == "structure":
+        return structure_loader(model, job, shuffle=shuffle)
     targets = {
         "regression": [float(s.count("G") + 0.1 * len(s)) for s in sequences],
         "classification": [len(s) % 3 for s in sequences],
@@ -91,6 +96,29 @@ def loader(model: Any, job: dict[str, Any], *, shuffle: bool, num_rows: int) -> 
     return DataLoader(rows, batch_size=job["batch"], collate_fn=Collate(model.adapter.alphabet, task), **order)
 
 
+def structure_loader(model: Any, job: dict[str, Any], *, shuffle: bool) -> DataLoader:
+    """Return stretches of a measured structure; the last batch is smaller, and lengths differ."""
+    protein = example_protein("5pti")
+    stretches = [np.arange(first, first + 8 + first % 3) for first in range(0, 48, 7)]
+    proteins = [replace(protein, chains=(protein.chains[0].pick(kept),)) for kept in stretches]
+    alphabet, sequences = model.adapter.alphabet, [protein.chains[0].sequence for protein in proteins]
+    rows = SequenceRows([sequences], encoder=alphabet, max_residues=99, structures=proteins)
+    order = EpochSampler(len(rows), shuffle=shuffle, seed=1)
+    return DataLoader(rows, batch_size=job["batch"], collate_fn=Collate(alphabet, "structure"), sampler=order)
+
+
+def build(job: dict[str, Any]) -> Any:
+    """Return the untrained model of a job."""
+    task = job.get("task", "regression")
+    if task != "structure":
+        return tiny_model(task, family=job.get("family", "esm"), num_blocks=2)
+    model = tiny_fold_model()
+    for module in model.modules():
+        if isinstance(module, torch.nn.Dropout):
+            module.p = 0.0  # what is dropped depends on the rows beside
+    return model
+
+
 def rehearsed(model: Any, job: dict[str, Any]) -> Any:
     """Return the heaviest batch of a job that wants it tried first, else None."""
     return heaviest_batch(loader(model, job, shuffle=True, num_rows=37)) if job.get("rehearse") else None
@@ -99,7 +127,7 @@ def rehearsed(model: Any, job: dict[str, Any]) -> Any:
 def run_job(job: dict[str, Any]) -> dict[str, Any]:
     """Fit as a job says; return history, curve and final weights of this process."""
     torch.manual_seed(11)
-    model = tiny_model(job.get("task", "regression"), family=job.get("family", "esm"), num_blocks=2)
+    model = build(job)
     spread = SPREADS[job["spread"]]()
     watch = Watch(job, spread)
     settings = {
@@ -108,6 +136,9 @@ def run_job(job: dict[str, Any]) -> dict[str, Any]:
         "early_stopping_patience": job.get("patience", 0), "early_stopping_min_delta": job.get("min_delta", 0.0),
         **EXTRA.get(job["strategy"], {}),
     }  # fmt: skip
+    if job.get("task") == "structure":
+        settings |= {"lr": 1e-3, "loss_fn": "structure_without_violation"}
+        settings |= {"unfreeze_structure_module": True} if job["strategy"] == "partial" else {}
     try:
         history = STRATEGIES[job["strategy"]](**settings).fit(
             model, loader(model, job, shuffle=True, num_rows=37), loader(model, job, shuffle=False, num_rows=19),
@@ -122,6 +153,7 @@ def run_job(job: dict[str, Any]) -> dict[str, Any]:
     if job["spread"] != "fsdp":  # an FSDP model stays shared out
         with torch.no_grad():
             preds = model.eval()(next(iter(loader(model, {**job, "batch": 8}, shuffle=False, num_rows=8))))["preds"]
+            preds = preds.positions_BRA3 if job.get("task") == "structure" else preds
     return {"preds": preds, "history": history, "steps": watch.steps, "weights": weights, "skipped": watch.skipped}
 
 

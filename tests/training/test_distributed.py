@@ -76,6 +76,19 @@ def test_two_processes_do_what_one_does(tmp_path: Path) -> None:
         assert all(torch.equal(ranks[0]["weights"][n], ranks[1]["weights"][n]) for n in ranks[0]["weights"])
 
 
+def test_two_processes_fold_as_one_does(tmp_path: Path) -> None:
+    """Structures as predictions and targets: DDP and FSDP2 must see their tensors, or gradients are lost silently."""
+    jobs = [
+        {"strategy": s, "spread": spread, "batch": 2, "task": "structure"}
+        for s, spread in (("full", "ddp"), ("full", "fsdp"), ("lora", "fsdp"), ("partial", "fsdp"))
+    ]
+    found = torchrun(tmp_path / "two", 2, jobs)
+    for job, ranks in zip(jobs, found, strict=True):
+        expected = run_job({**job, "spread": "single", "batch": 4})
+        for rank in ranks:
+            assert_same(rank, expected)
+
+
 def strip(history: list[dict[str, float]]) -> list[dict[str, float]]:
     return [{k: v for k, v in row.items() if k != "seconds"} for row in history]
 
