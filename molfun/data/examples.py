@@ -187,7 +187,7 @@ EXAMPLES: dict[str, Example] = {
             split=SplitSettings(val_fraction=0.2, test_fraction=0.2),
             notes=(
                 "Eleven structures show how such runs work, and nothing else: no model learns to fold from them.",
-                "ESMFold was trained on the Protein Data Bank and these entries, so that its scores here are no test of it.",
+                "ESMFold learned from the Protein Data Bank, these entries too: its scores here are no test of it.",
                 "The two test structures are too few for intervals.",
             ),
             suits=("esmfold",),

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from molfun.data.atoms import NUM_ATOMS, atom_exists, atom_names, residue_numbers
 from molfun.errors import DataError
+from molfun.plain_files import open_plain
 
 CHAIN_IDS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 CONTACT_ANGSTROM = 8.0
@@ -26,6 +27,7 @@ CONTACT_ANGSTROM = 8.0
 ARRAYS = {"positions": np.float32, "plddt": np.float32, "contacts": np.float16}
 # Far more than any model folds; a file that says more is none of ours.
 MAX_RESIDUES = 20_000
+MAX_UNPACKED_BYTES = 1 << 30
 
 
 @dataclass(frozen=True, eq=False)
@@ -137,13 +139,15 @@ def load_folded(path: Path) -> FoldedProtein:
         DataError: It is no such file.
     """
     try:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as found:
+        with open_plain(path) as file, np.load(file, allow_pickle=False) as found:
+            if sum(member.file_size for member in found.zip.infolist()) > MAX_UNPACKED_BYTES:
+                raise ValueError("it unpacks to more than any prediction has")
             chains = tuple(str(chain) for chain in found["sequences"])
             arrays = {name: np.asarray(found[name], dtype=dtype) for name, dtype in ARRAYS.items()}
         size = sum(map(len, chains))
         shapes = {"positions": (size, NUM_ATOMS, 3), "plddt": (size,), "contacts": (size, size)}
         is_sound = 0 < size <= MAX_RESIDUES and all(arrays[name].shape == shape for name, shape in shapes.items())
-    except (OSError, ValueError, KeyError, EOFError, BadZipFile, zlib.error) as error:
+    except (OSError, ValueError, KeyError, EOFError, AttributeError, TypeError, BadZipFile, zlib.error) as error:
         raise DataError(f"{path.name} is no predicted structure that can be read: {error}. Predict it again.") from None
     if not is_sound:
         raise DataError(f"{path.name} is damaged: its arrays do not have the size of its sequences. Predict it again.")

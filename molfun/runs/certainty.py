@@ -16,6 +16,7 @@ from molfun.runs.folder import RunFolder
 from molfun.runs.resampling import Interval, difference_interval, score_interval
 
 LDDT = PRIMARY_METRIC["structure"]
+FEWEST_ROWS = 5  # resamples of fewer are all alike, and their intervals look sure
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,8 @@ def find_certainty(own: pd.DataFrame, others: pd.DataFrame | None, scoreboard: M
         others: As `read_baselines` returns them, None where there are none.
         scoreboard: As the run wrote it.
     """
+    if len(own) < FEWEST_ROWS:
+        return Certainty({}, None)
     metric, best, tables = str(scoreboard.get("primary", "")), best_baseline(scoreboard) or "", {"run": own}
     if others is not None:
         names = [name for name in scoreboard.get("baselines") or {} if name in set(others) - {"row", "target", "run"}]

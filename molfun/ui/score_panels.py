@@ -56,8 +56,9 @@ def draw_scores(
         _draw_metrics(stamp, predictions, dataset, interval)
         _draw_groups(stamp, predictions, dataset)
         draw_coverage(folder, stamp, predictions, dataset)
-        _draw_pictures(predictions, dataset)
-        _draw_errors(predictions, dataset)
+        if dataset.task != "structure":  # whose targets are listed by themselves
+            _draw_pictures(predictions, dataset)
+            _draw_errors(predictions, dataset)
 
 
 def _draw_metrics(stamp: str, predictions: pd.DataFrame, dataset: Dataset, interval: Interval | None) -> None:
@@ -93,7 +94,7 @@ def _number(value: float) -> str:
 
 
 def _draw_groups(stamp: str, predictions: pd.DataFrame, dataset: Dataset) -> None:
-    known = [name for name in GROUPINGS if name != "class" or dataset.task != "regression"]
+    known = [name for name in GROUPINGS if name != "class" or dataset.task in ("classification", "per_residue")]
     chosen = st.segmented_control(
         "Where is it right?", known, default=known[0], required=True, format_func=GROUPINGS.__getitem__,
         key="scores.grouping",
