@@ -5,6 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from molfun.ui import compare_panels, compare_scores, evidence_panels, fold_panels, shell
+from molfun.ui.compared import common_metrics, group_names
 
 shell.page_title("Compare", "Runs over each other, scores with their uncertainty, and what differs.")
 known = compare_panels.known_runs()
@@ -19,7 +20,7 @@ if not chosen:
     st.page_link(shell.RUNS, label="All runs", icon=":material/list_alt:")
     st.stop()
 with shell.sentences():
-    view = compare_panels.draw_view(compare_panels.common_metrics(chosen), compare_panels.group_names(chosen))
+    view = compare_panels.draw_view(common_metrics(chosen), group_names(chosen))
     compare_panels.draw_curves(chosen, view)
     fold_panels.draw_folds([one.folder for one in chosen])
     st.subheader("Scores", anchor=False)

@@ -21,6 +21,7 @@ from molfun.ui import (
     text,
 )
 from molfun.ui.launch_desk import launch_desk
+from molfun.ui.run_curves import USUAL_SMOOTHING
 
 SENDING_SECONDS = 1
 
@@ -88,7 +89,7 @@ def draw_view() -> panels.View:
         )  # fmt: skip
     shell.keep_in_address(
         {
-            "smoothing": f"{smoothing:g}" if smoothing != panels.USUAL_SMOOTHING else None,
+            "smoothing": f"{smoothing:g}" if smoothing != USUAL_SMOOTHING else None,
             "log": "1" if log_scale else None,
         }
     )

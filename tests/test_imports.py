@@ -74,6 +74,17 @@ print(json.dumps(found))
     assert json.loads(found) == {}
 
 
+def test_figures_and_evidence_load_no_streamlit(fresh_python: Callable[..., str]) -> None:
+    """`molfun report` works without the app."""
+    modules = [
+        "molfun.ui.evidence_bundle", "molfun.ui.charts", "molfun.ui.compare_charts", "molfun.ui.compared_scores",
+        "molfun.ui.scan_chart", "molfun.ui.score_figures", "molfun.ui.outcomes", "molfun.ui.parameter_charts",
+    ]  # fmt: skip
+    loads = f"[importlib.import_module(name) for name in {modules}]"
+    code = f"import importlib, sys; {loads}; print('streamlit' in sys.modules)"
+    assert fresh_python(code).strip() == "False"
+
+
 def test_torch_free_list_covers_the_app_side() -> None:
     assert {"molfun.settings", "molfun.training.catalog", "molfun.adapters.catalog", "molfun.runs.spec"} <= set(LIGHT)
 

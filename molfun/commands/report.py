@@ -29,7 +29,6 @@ def report(
     _check_output(output)
     store = RunStore(data_home())
     folders = [store.get(run) for run in dict.fromkeys(runs)]
-    _hush_streamlit()
     from molfun.ui.evidence_bundle import evidence_html, evidence_zip
 
     if output.suffix.lower() == ".zip":
@@ -38,13 +37,6 @@ def report(
         content = evidence_html(folders, with_data=with_data).encode("utf-8")
     output.write_bytes(content)
     typer.echo(f"{len(content) / 1e6:.1f} MB written to {output}")
-
-
-def _hush_streamlit() -> None:
-    """Keep the app's figures, which are used without the app, from saying that there is none."""
-    from streamlit.logger import set_log_level
-
-    set_log_level("ERROR")
 
 
 def _check_output(output: Path) -> None:

@@ -21,22 +21,20 @@ from molfun.tracking.reader import read_events
 from molfun.ui import charts, outcomes, score_figures, text
 from molfun.ui.distributions import band_figure
 from molfun.ui.markers import markers_of
-from molfun.ui.run_curves import follow
+from molfun.ui.run_curves import USUAL_SMOOTHING, read_curves
 
 Figures = dict[str, go.Figure]
-SMOOTHING = 0.8
 
 
 def curve_figures(evidence: Evidence) -> Figures:
     """Return loss, validation and learning rates over the run, by what they show; thinned, and {} before a step."""
     folder, facts = evidence.folder, evidence.facts
-    curves, reader = follow(folder.metrics_path)
-    steps, epochs = curves.update(reader)
+    steps, epochs = read_curves(folder)
     if not len(steps):
         return {}
     markers = markers_of(read_events(folder.events_path))
-    loss = charts.add_markers(charts.loss_figure(steps, epochs, smoothing=SMOOTHING), markers)
-    found = {f"Loss of every step, smoothed ({SMOOTHING:g}), and of the validation rows after every epoch": loss}
+    loss = charts.add_markers(charts.loss_figure(steps, epochs, smoothing=USUAL_SMOOTHING), markers)
+    found = {f"Loss of every step, smoothed ({USUAL_SMOOTHING:g}), and of the validation rows after every epoch": loss}
     metric = PRIMARY_METRIC.get((facts["data"] or {}).get("task") or "")
     if metric and f"val_{metric}" in epochs:
         monitor = facts["settings"]["strategy"]["monitor"]

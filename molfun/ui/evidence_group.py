@@ -18,8 +18,8 @@ from molfun.runs.evidence import home_of
 from molfun.runs.methods import group_paragraph, own_paragraph, shared_sentences
 from molfun.runs.secrets import secret_values
 from molfun.runs.spec import RunSpec
-from molfun.ui import compare_scores, evidence_figures
-from molfun.ui.compare_panels import Chosen, View, chosen_of, common_metrics, curve_figures
+from molfun.ui import compared_scores, evidence_figures
+from molfun.ui.compared import Chosen, View, chosen_of, common_metrics, curve_figures
 from molfun.ui.evidence_page import (
     LEFT_OUT,
     add_figures,
@@ -32,7 +32,7 @@ from molfun.ui.evidence_page import (
     plain_words,
 )
 from molfun.ui.html_page import Page
-from molfun.ui.panels import USUAL_SMOOTHING
+from molfun.ui.run_curves import USUAL_SMOOTHING
 
 INTERVALS = (
     "Intervals: 95 %, from 2,000 resamples of the test rows; differences are paired, on the rows that both runs were "
@@ -50,7 +50,7 @@ def group_page(runs: Sequence[Evidence], view: View | None = None, baseline: str
     """
     page, chosen = Page(f"Comparison of {len(runs)} runs"), _chosen(runs)
     view = view or View("step", common_metrics(chosen)[0], USUAL_SMOOTHING, log_scale=False, is_clipped=False)
-    page.say(plain_words(compare_scores.conclusion(chosen)), kind="lead")
+    page.say(plain_words(compared_scores.conclusion(chosen)), kind="lead")
     page.section("Methods")
     add_methods(page, group_methods(runs))
     page.section("Curves")
@@ -58,7 +58,7 @@ def group_page(runs: Sequence[Evidence], view: View | None = None, baseline: str
     page.section("Scores")
     add_figures(page, _score_figures(chosen))
     against = next((one for one in chosen if one.folder.id == baseline), None)
-    page.table(_in_words(compare_scores.scores_table(chosen, against)))
+    page.table(_in_words(compared_scores.scores_table(chosen, against)))
     page.say(INTERVALS, kind="note")
     page.section("Settings that differ")
     page.table(_differing(runs).reset_index(names="Setting"))
@@ -74,7 +74,7 @@ def group_page(runs: Sequence[Evidence], view: View | None = None, baseline: str
 def _in_words(table: pd.DataFrame) -> pd.DataFrame:
     """Return scores with their numbers as the app shows them."""
     words = {name: [form.format(value) if np.isfinite(value) else "–" for value in table[name]]
-             for name, form in compare_scores.FORMATS.items()}  # fmt: skip
+             for name, form in compared_scores.FORMATS.items()}  # fmt: skip
     return table.assign(**words)
 
 
@@ -106,10 +106,10 @@ def _score_figures(chosen: Sequence[Chosen]) -> dict[str, go.Figure]:
     if len(metrics) != 1:
         return {}
     metric = metrics.pop()
-    found = {"Test score of every run with its 95 % interval": compare_scores.score_bars(chosen, metric)}
-    for against, cost in compare_scores.COSTS.items():
+    found = {"Test score of every run with its 95 % interval": compared_scores.score_bars(chosen, metric)}
+    for against, cost in compared_scores.COSTS.items():
         alt = f"Test score against {cost[0].lower()}{cost[1:]}"
-        found[alt] = compare_scores.trade_off(chosen, metric, against)
+        found[alt] = compared_scores.trade_off(chosen, metric, against)
     return found
 
 

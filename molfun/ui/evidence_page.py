@@ -18,7 +18,7 @@ from molfun.runs.resampling import Interval
 from molfun.runs.secrets import secret_values
 from molfun.ui import evidence_figures, text
 from molfun.ui.html_page import Page
-from molfun.ui.results import verdict
+from molfun.ui.verdict import verdict
 
 FILES_NOTE = (
     "Hashes are sha256 of the files of the zip that `molfun report` writes of the same run; `sha256sum -c MANIFEST` "

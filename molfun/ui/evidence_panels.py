@@ -9,7 +9,7 @@ from typing import Any
 import streamlit as st
 
 from molfun.runs.store import RunFolder
-from molfun.ui.compare_panels import View
+from molfun.ui.compared import View
 from molfun.ui.evidence_bundle import evidence_html, evidence_zip
 
 

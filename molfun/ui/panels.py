@@ -22,12 +22,11 @@ from molfun.tracking.reader import read_events
 from molfun.ui import charts, shell, text
 from molfun.ui.live_chart import draw_live_chart
 from molfun.ui.markers import Marker, markers_of
-from molfun.ui.run_curves import StepCurves, follow
+from molfun.ui.run_curves import USUAL_SMOOTHING, follow, read_curves
 from molfun.ui.series import best_position, column
 
 REFRESH_SECONDS = 2
 LOG_BYTES = 16_384
-USUAL_SMOOTHING = 0.8
 
 
 @dataclass(frozen=True)
@@ -45,12 +44,6 @@ def told_smoothing() -> float:
     except ValueError:
         return USUAL_SMOOTHING
     return min(max(told, 0.0), 0.99) if math.isfinite(told) else USUAL_SMOOTHING
-
-
-def read_curves(folder: RunFolder) -> tuple[StepCurves, pd.DataFrame]:
-    """Return (curves over steps, table of epochs) of a run, up to date."""
-    curves, reader = follow(folder.metrics_path)
-    return curves.update(reader)
 
 
 @lru_cache(maxsize=64)

@@ -20,7 +20,7 @@ from molfun.settings import SettingInfo, Settings, describe_settings
 from molfun.training.catalog import STRATEGIES
 from molfun.training.settings import TrainingSettings
 from molfun.ui import shell, text
-from molfun.ui.compare_panels import BUT_FOLD, BUT_SEED
+from molfun.ui.compared import BUT_FOLD, BUT_SEED
 from molfun.ui.launch_desk import launch_desk
 
 MAX_SEEDS = 5

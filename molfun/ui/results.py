@@ -15,17 +15,15 @@ from molfun.data.exports import to_csv
 from molfun.errors import MolfunError
 from molfun.runs.certainty import (
     Certainty,
-    best_baseline,
     find_certainty,
-    is_number,
     read_baselines,
     read_predictions,
 )
-from molfun.runs.resampling import Interval
 from molfun.runs.store import RunFolder
 from molfun.ui import outcomes, score_panels, shell, text
 from molfun.ui.live_chart import CONFIG
 from molfun.ui.row_panels import draw_chosen_row
+from molfun.ui.verdict import verdict
 
 
 def draw_results(folder: RunFolder) -> None:
@@ -67,34 +65,6 @@ def _certainty(
     stamp: str, _own: pd.DataFrame, _others: pd.DataFrame | None, _scoreboard: Mapping[str, Any]
 ) -> Certainty:
     return find_certainty(_own, _others, _scoreboard)
-
-
-def verdict(scoreboard: Mapping[str, Any], ahead: Interval | None = None) -> str:
-    """Return the result in a sentence or two: the test score, and whether a simple baseline is as good.
-
-    Args:
-        scoreboard: As the run wrote it.
-        ahead: How much higher the run scores than the best baseline.
-    """
-    primary = str(scoreboard.get("primary", ""))
-    score = scoreboard["test"]["metrics"].get(primary)
-    rows = text.count(scoreboard["test"].get("rows"))
-    metric = shell.plain(text.metric_title(primary))
-    said = f"**{metric} {text.number(score)}** on {rows} test rows that training never saw."
-    best = best_baseline(scoreboard)
-    if best is None or not is_number(score):
-        return said
-    title, reached = shell.plain(text.baseline_title(best).lower()), scoreboard["baselines"][best][primary]
-    if reached >= score:
-        said = f"{said} The baseline “{title}” is as good or better ({text.number(reached)})."
-    else:
-        said = f"{said} The best simple baseline, “{title}”, reaches {text.number(reached)}."
-    if ahead is None:
-        return said
-    between = f"95 % interval {ahead.low:+.3f} to {ahead.high:+.3f}"
-    if ahead.is_clear:
-        return f"{said} The difference, {ahead.value:+.3f}, is clear on these rows ({between})."
-    return f"{said} These rows do not settle which of the two is better ({ahead.value:+.3f}, {between})."
 
 
 def _draw_scores(scoreboard: Mapping[str, Any], certainty: Certainty) -> None:

@@ -13,10 +13,12 @@ import numpy as np
 import pandas as pd
 
 from molfun.runs.alerts import Alert
+from molfun.runs.folder import RunFolder
 from molfun.tracking.pool import READERS
 from molfun.tracking.reader import MetricsReader
 from molfun.ui.series import MAX_POINTS, Floats, Positions, Smoothed, Thinned, column, decimate
 
+USUAL_SMOOTHING = 0.8  # weight of the average before it
 MAX_SMOOTHED = 4  # smoothing weights that are kept for a run
 LONG = 50  # steps after which a young run is judged again
 
@@ -187,3 +189,9 @@ def follow(path: Path) -> tuple[RunCurves, MetricsReader]:
     reader = READERS.of(path)
     with _LOCK:
         return _CURVES.setdefault(reader, RunCurves()), reader
+
+
+def read_curves(folder: RunFolder) -> tuple[StepCurves, pd.DataFrame]:
+    """Return (curves over steps, table of epochs) of a run, up to date."""
+    curves, reader = follow(folder.metrics_path)
+    return curves.update(reader)

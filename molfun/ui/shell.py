@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import lru_cache
@@ -16,14 +15,14 @@ from molfun.runs.files import read_json
 from molfun.runs.status import ENDED, RunStatus, run_status
 from molfun.runs.store import RunFolder, RunStore
 from molfun.ui import text, theme
+from molfun.ui.text import plain as plain
+from molfun.ui.text import sentence as sentence
 
 PAGES = Path(__file__).parents[2] / "pages"
 NAMES = ("home", "data", "new_run", "live", "runs", "compare", "predict", "parameters", "settings")
 HOME, DATA, NEW_RUN, LIVE, RUNS, COMPARE, PREDICT, PARAMETERS, SETTINGS = (str(PAGES / f"{name}.py") for name in NAMES)
 MAX_IN_SIDEBAR = 5
 SAID = "shell.said"
-# A command that a message names; a pair of backquotes on one line.
-COMMAND = re.compile(r"(`[^`\n]+`)")
 
 # The preview card follows the reader; on narrow screens columns are stacked and it must not.
 _STYLE = """<style>
@@ -184,21 +183,6 @@ def draw_said() -> None:
 def shown_state(status: RunStatus) -> str:
     """Return the state as people see it: a paused run is at work, but nothing happens."""
     return "paused" if status.is_paused else status.status
-
-
-def plain(words: str) -> str:
-    """Return words that somebody typed such that no letter of them is taken for formatting, an image or a link."""
-    return "".join(f"\\{letter}" if letter in "\\`*_[]<>#$~:" else letter for letter in words)
-
-
-def sentence(words: str) -> str:
-    r"""Return a message of the engine, which may quote what somebody typed: only its commands stay formatted.
-
-    >>> sentence("Run `molfun clean`, not ![x](http://y)")
-    'Run `molfun clean`, not !\\[x\\](http\\://y)'
-    """
-    parts = COMMAND.split(words)
-    return "".join(part if number % 2 else plain(part) for number, part in enumerate(parts))
 
 
 def dataset_line(entry: dict[str, object]) -> str:

@@ -11,8 +11,9 @@ from molfun.runs.queue import read_queue, why_waiting
 from molfun.runs.status import REMOTE, RunStatus, run_status
 from molfun.runs.store import RunFolder
 from molfun.ui import controls, run_facts, shell, text
-from molfun.ui.panels import interval, judged_by, kept_epoch, kept_note, read_curves
+from molfun.ui.panels import interval, judged_by, kept_epoch, kept_note
 from molfun.ui.queue_panels import GPU_AGE_SECONDS
+from molfun.ui.run_curves import read_curves
 
 # A run that ended changes only where somebody resumes it elsewhere.
 ENDED_SECONDS = 5

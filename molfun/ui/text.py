@@ -1,8 +1,9 @@
-"""Words and numbers as people read them: durations, counts, learning rates, names of metrics and tasks."""
+"""Words and numbers as people read them: durations, counts, learning rates, names, and what others typed."""
 
 from __future__ import annotations
 
 import math
+import re
 import time
 from datetime import UTC, datetime
 from typing import Any
@@ -11,9 +12,11 @@ from molfun.evaluation.names import baseline_title, metric_inline, metric_title
 
 __all__ = [
     "PARTS", "TASKS", "TASK_SENTENCES", "ago", "baseline_title", "count", "duration", "learning_rate", "metric_inline",
-    "metric_title", "moment", "number", "part_title", "plural", "share", "short_count",
+    "metric_title", "moment", "number", "part_title", "plain", "plural", "sentence", "share", "short_count",
 ]  # fmt: skip
 
+# A command that a message names; a pair of backquotes on one line.
+COMMAND = re.compile(r"(`[^`\n]+`)")
 TASKS: dict[str, str] = {
     "regression": "Regression",
     "classification": "Classification",
@@ -131,3 +134,18 @@ def moment(when: float | str | None) -> str:
 def plural(value: int, one: str, many: str = "") -> str:
     """Return a count with its noun, e.g. "1 row", "1,200 rows"."""
     return f"{value:,} {one if value == 1 else many or one + 's'}"
+
+
+def plain(words: str) -> str:
+    """Return words that somebody typed such that no letter of them is taken for formatting, an image or a link."""
+    return "".join(f"\\{letter}" if letter in "\\`*_[]<>#$~:" else letter for letter in words)
+
+
+def sentence(words: str) -> str:
+    r"""Return a message of the engine, which may quote what somebody typed: only its commands stay formatted.
+
+    >>> sentence("Run `molfun clean`, not ![x](http://y)")
+    'Run `molfun clean`, not !\\[x\\](http\\://y)'
+    """
+    parts = COMMAND.split(words)
+    return "".join(part if number % 2 else plain(part) for number, part in enumerate(parts))

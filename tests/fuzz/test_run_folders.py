@@ -36,6 +36,7 @@ from molfun.ui import charts, outcomes, results, run_facts
 from molfun.ui.evidence_bundle import evidence_zip
 from molfun.ui.markers import markers_of
 from molfun.ui.run_table import matching, table_of
+from molfun.ui.verdict import verdict
 from tests.fuzz.cases import assert_sentence, assert_shown, fuzz, outcome, time_limit
 from tests.fuzz.damage import damaged
 from tests.fuzz.folders import DRAWN, LINES, SOUND, fill, folder_files, make_folder
@@ -55,7 +56,7 @@ def look_at(folder: RunFolder) -> None:
     score_table(board)
     outcomes.scores_table(board)
     if board.get("test"):
-        results.verdict(board)
+        verdict(board)
     results.checkpoint_rows(folder)
     failures, codes = endings.read_failures(folder.notes), endings.read_exit_codes(folder.notes)
     endings.find_cause(failures, codes, num_processes=2, returncode=1)

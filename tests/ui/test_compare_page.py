@@ -13,7 +13,7 @@ import pytest
 
 from molfun.data.dataset import Dataset
 from molfun.runs.store import RunFolder, RunStore
-from molfun.ui import compare_panels
+from molfun.ui.compared import View
 from molfun.ui.evidence_bundle import evidence_html
 from tests.drawn_pages import dataset, draw, make_run, words, write_metrics, write_results
 
@@ -120,7 +120,7 @@ def test_runs_that_differ_by_the_seed_alone_are_one_group(pair: list[RunFolder],
 
 
 def test_a_comparison_is_one_page_that_opens_anywhere(pair: list[RunFolder]) -> None:
-    view = compare_panels.View("step", "val_spearman", 0.8, log_scale=False, is_clipped=False)
+    view = View("step", "val_spearman", 0.8, log_scale=False, is_clipped=False)
     page = evidence_html(pair, view=view, baseline="bad")
     assert page.count("Plotly.newPlot(") == 5
     assert "Run good scores highest (0.990), and does so in 100% of 2,000 resamples of the test rows: more than" in page

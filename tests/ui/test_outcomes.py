@@ -6,7 +6,7 @@ import pytest
 
 from molfun.runs.resampling import Interval
 from molfun.ui import outcomes
-from molfun.ui.results import verdict
+from molfun.ui.verdict import verdict
 
 
 def test_confusion_table_counts_true_against_predicted() -> None:
