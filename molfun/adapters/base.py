@@ -58,6 +58,12 @@ class BaseAdapter(nn.Module, ABC):
         """
         self.wants_structure, self.num_recycles, self.chunk_size = wants_structure, num_recycles, chunk_size
 
+    def _num_recycles(self) -> int:
+        """Return how often a folding trunk sees its own answer: in training any number up to the setting, drawn."""
+        if not self.training or not self.num_recycles:
+            return self.num_recycles
+        return int(torch.randint(self.num_recycles + 1, ()))
+
     def confidence_layers(self) -> tuple[nn.Linear, nn.Sequential] | None:
         """Return the model's own layers for distances (64 bins) and lDDT (37 atoms of 50 bins), where it has any."""
         return None

@@ -21,8 +21,8 @@ class ModelCard:
         knows: Which proteins it was trained on, in words; shown beside data that are something else.
         family: Key of the name table in `molfun.adapters.encoder_names`; anything for other builders.
         config: Architecture, as keyword arguments of the family's Hugging Face configuration.
-        weights: Where pretrained weights come from: "package:<distribution>:<folder inside it>" or "hub:<name>"; ""
-            where nobody ever trained the model. Other builders may write what they like.
+        weights: Where pretrained weights come from: "package:<distribution>:<folder inside it>", "hub:<name>" or
+            "hub:<name>:<file>"; "" where nobody ever trained the model. Other builders may write what they like.
         builder: "module:function", called with (card, weights, load=bool) -> adapter.
         predicts_structure: Whether it has a structure module.
     """
@@ -53,7 +53,7 @@ class ModelCard:
     def hub_name(self) -> str:
         """Name of its pretrained weights on the Hugging Face hub, "" where they come in a package."""
         kind, _, place = self.weights.partition(":")
-        return place if kind == "hub" else ""
+        return place.partition(":")[0] if kind == "hub" else ""
 
     @property
     def knows_all_families(self) -> bool:

@@ -65,17 +65,23 @@ class JoinedChains:
         return tuple(found)
 
 
-def join_chains(chains: Sequence[Chain], *, linker_id: int, pad_id: int) -> JoinedChains:
-    """Join the chains of each row: 25 linkers between two, residue numbers of a chain 512 on from those of the last.
+def join_chains(
+    chains: Sequence[Chain], *, linker_id: int, pad_id: int, num_linkers: int = NUM_LINKERS
+) -> JoinedChains:
+    """Join the chains of each row, with linkers between two; residue numbers of a chain are 512 on from the last one's.
 
     Args:
         chains: Of one batch; tokens without specials.
         linker_id: Token of a linker (glycine).
         pad_id: Token of padding.
+        num_linkers: Between two chains.
     """
     if len(chains) == 1:
         return _alone(chains[0])
-    rows = [_join_row([c.tokens_BL[i][c.residues_BL[i]] for c in chains], linker_id) for i in range(_num_rows(chains))]
+    rows = [
+        _join_row([c.tokens_BL[i][c.residues_BL[i]] for c in chains], linker_id, num_linkers)
+        for i in range(_num_rows(chains))
+    ]
     tokens, numbers, places, owners = ([row[i] for row in rows] for i in range(4))
     lengths = torch.tensor([len(row_tokens) for row_tokens in tokens], device=tokens[0].device)
     tokens_BJ = pad_sequence(tokens, batch_first=True, padding_value=pad_id)
@@ -96,10 +102,10 @@ def _num_rows(chains: Sequence[Chain]) -> int:
     return int(chains[0].tokens_BL.shape[0])
 
 
-def _join_row(tokens: Sequence[Tensor], linker_id: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+def _join_row(tokens: Sequence[Tensor], linker_id: int, num_linkers: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Return tokens and numbers [J], places and chains [R] of one row."""
     device = tokens[0].device
-    linker = torch.full((NUM_LINKERS,), linker_id, device=device)
+    linker = torch.full((num_linkers,), linker_id, device=device)
     parts = [part for own in tokens for part in (own, linker)][:-1]
     jumps = [torch.full_like(part, NUMBER_JUMP * (i // 2)) for i, part in enumerate(parts)]
     owners = torch.cat([torch.full_like(part, -1 if i % 2 else i // 2) for i, part in enumerate(parts)])
@@ -109,3 +115,9 @@ def _join_row(tokens: Sequence[Tensor], linker_id: int) -> tuple[Tensor, Tensor,
         joined, torch.arange(len(joined), device=device) + torch.cat(jumps),
         is_residue.nonzero().squeeze(-1), owners[is_residue],
     )  # fmt: skip
+
+
+def mean_pair(pair_BRRP: Tensor, residues_BR: Tensor) -> Tensor:
+    """Return the mean of each residue's pair states with all residues of its row, [B, R, P]."""
+    weights = residues_BR[:, None, :, None].to(pair_BRRP.dtype)
+    return (pair_BRRP * weights).sum(2) / weights.sum(2).clamp(min=1.0)

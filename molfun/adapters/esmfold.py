@@ -19,7 +19,7 @@ from typing_extensions import override
 
 from molfun.adapters.base import BaseAdapter
 from molfun.adapters.catalog import ModelCard, check_pretrained
-from molfun.adapters.chains import JoinedChains, join_chains
+from molfun.adapters.chains import JoinedChains, join_chains, mean_pair
 from molfun.adapters.checkpointing import set_checkpointing
 from molfun.adapters.weights import load_model, read_local_config
 from molfun.errors import ModelError
@@ -55,7 +55,7 @@ class ESMFoldAdapter(BaseAdapter):
         joined = join_chains(batch.chains, linker_id=self.alphabet.ids["G"], pad_id=self.alphabet.pad_id)
         single, pair, found = self._fold(joined)
         pair_BRRP = joined.pick(joined.pick(pair, 1), 2)
-        hidden_BRD = torch.cat([joined.pick(single), _mean_pair(pair_BRRP, joined.residues_BR)], dim=-1)
+        hidden_BRD = torch.cat([joined.pick(single), mean_pair(pair_BRRP, joined.residues_BR)], dim=-1)
         folds = None if found is None else FoldStates(
             joined.pick(joined.tokens_BJ), joined.pick(found["frames"].transpose(0, 1), 2),
             joined.pick(found["unnormalized_angles"].transpose(0, 1), 2), joined.pick(found["single"]),
@@ -84,12 +84,6 @@ class ESMFoldAdapter(BaseAdapter):
                         found["positions"][-1][:, :, :3].detach(), RECYCLE_FROM, RECYCLE_TO, trunk.recycle_bins
                     )
         return single, pair, found if self.wants_structure else None
-
-    def _num_recycles(self) -> int:
-        """Return how often the trunk sees its own answer: in training any number up to the setting, drawn anew."""
-        if not self.training or not self.num_recycles:
-            return self.num_recycles
-        return int(torch.randint(self.num_recycles + 1, ()))
 
     def _embed(self, joined: JoinedChains) -> Tensor:
         model, mask = self.backbone, joined.mask_BJ
@@ -163,12 +157,6 @@ class ESMFoldAdapter(BaseAdapter):
     @override
     def confidence_layers(self) -> tuple[nn.Linear, nn.Sequential]:
         return self.backbone.distogram_head, self.backbone.lddt_head
-
-
-def _mean_pair(pair_BRRP: Tensor, residues_BR: Tensor) -> Tensor:
-    """Return the mean of each residue's pair states with all residues of its row, [B, R, P]."""
-    weights = residues_BR[:, None, :, None].to(pair_BRRP.dtype)
-    return (pair_BRRP * weights).sum(2) / weights.sum(2).clamp(min=1.0)
 
 
 def build_esmfold(card: ModelCard, weights: str, *, load: bool = True) -> ESMFoldAdapter:

@@ -60,4 +60,19 @@ def _esmfold_small() -> ModelCard:
     )  # fmt: skip
 
 
-FOLDING_MODELS = (_esmfold(), _esmfold_small())
+# Without the beginning, attention among extra sequences of an alignment and the structure module would be reached, too.
+OPENFOLD_LORA = r"evoformer\.blocks\.\d+\..*linear_(q|v)"
+
+
+def _openfold() -> ModelCard:
+    return ModelCard(
+        name="openfold", title="OpenFold (93 M)", family="openfold", num_parameters=92_899_674, num_blocks=48,
+        hidden_size=512, num_residues_limit=1024, alphabet=ALPHAFOLD, lora_targets=(OPENFOLD_LORA,),
+        licence="Apache-2.0 (weights CC BY 4.0)", citation="Ahdritz et al. 2024, Nat. Methods 21:1514",
+        knows="proteins of all families, but with alignments; here it reads the sequence alone",
+        weights="hub:nz/OpenFold:finetuning_no_templ_2.pt", config={"preset": "finetuning_no_templ"},
+        builder="molfun.adapters.openfold:build_openfold", predicts_structure=True,
+    )  # fmt: skip
+
+
+FOLDING_MODELS = (_esmfold(), _esmfold_small(), _openfold())

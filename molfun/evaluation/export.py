@@ -64,12 +64,13 @@ def export_model(
             the trunk, a package is missing, or predictions changed.
         OSError: The folder cannot be written.
     """
-    if kind == "onnx" and predictor.model.adapter.card.predicts_structure:
+    adapter = predictor.model.adapter
+    if adapter.export_obstacle and (kind != "onnx" or adapter.card.predicts_structure):
+        raise ModelError(adapter.export_obstacle)
+    if kind == "onnx" and adapter.card.predicts_structure:
         raise ModelError("Folding models cannot be written as ONNX; export the merged model instead.")
     if kind == "adapter" and predictor.model.lora_config is None:
         raise ModelError("This run has no LoRA, so there is no adapter; export the merged model instead.")
-    if kind != "onnx" and predictor.model.adapter.export_obstacle:
-        raise ModelError(predictor.model.adapter.export_obstacle)
     if folder.exists():
         raise ModelError(f"{folder} exists; nothing is written over. Choose another name.")
     aside = folder.with_name(f".{folder.name}.writing")
