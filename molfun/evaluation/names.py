@@ -21,7 +21,7 @@ METRICS: dict[str, str] = {
     "tm_score": "TM-score",
     "gdt_ts": "GDT-TS",
     "gdt_ha": "GDT-HA",
-    "rmsd": "RMSD",
+    "rmsd": "RMSD (Å)",
     "dockq": "DockQ",
     "loss": "Loss",
 }

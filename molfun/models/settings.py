@@ -15,8 +15,8 @@ class HeadSettings(Settings):
     pooling: Pooling = setting(
         "mean",
         label="Pooling",
-        help="How residue states become one vector: their mean, the CLS token, a learned weighting, or their mean beside "
-        "a learned weighting of pairs of residues of two chains (interface; of complexes, by models with pair states).",
+        help="How residue states become one vector: their mean, the CLS token, a learned weighting, or (interface, for "
+        "complexes and models with pair states) their mean beside a learned weighting of pairs of two chains.",
         group="Head",
     )
     hidden_size: int = setting(
