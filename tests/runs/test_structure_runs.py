@@ -27,8 +27,8 @@ from tests.real_runs import kill_all, wait_for_end
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, RunFolder]]:
     """A LoRA run of a small ESMFold on small structures of the Protein Data Bank."""
     home = tmp_path_factory.mktemp("structures")
-    values = {"data": {"table": str(FOLDER), "rows": "chain", "columns": {"task": "structure"}, "split": {"test_fraction": 0.45}},
-              "model": {"name": "esmfold_small", "weights": "random", "recycles": 1}}  # fmt: skip
+    data = {"table": str(FOLDER), "rows": "chain", "columns": {"task": "structure"}, "split": {"test_fraction": 0.45}}
+    values = {"data": data, "model": {"name": "esmfold_small", "weights": "random", "recycles": 1}}
     told = {
         "training.epochs": 2, "training.batch_size": 2, "training.crop_size": 24, "training.num_threads": 1,
         "strategy.amp": False, "strategy.loss_fn": "structure_without_violation",
