@@ -36,9 +36,8 @@ help: ## Show this list
 app: $(APP) ## Open the app on http://127.0.0.1:8501
 	@exec $(VENV)/bin/molfun app --host $(HOST) --port $(PORT)
 
-# One thread a process: as many processes as cores, each with threads for all of them, wait for each other most of the time.
 test: lint browser slurm mmseqs ## Check style and types, then run every test
-	@OMP_NUM_THREADS=1 $(PY) -m pytest -n $(JOBS) -m "not serial" $(ARGS)
+	@$(PY) -m pytest -n $(JOBS) -m "not serial" $(ARGS)
 	@$(PY) -m pytest -m serial $(ARGS)
 
 lint: $(TESTS) ## Check style and types
