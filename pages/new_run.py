@@ -8,7 +8,7 @@ from typing import Any
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from molfun.adapters.catalog import MODELS, ModelCard
+from molfun.adapters.catalog import ModelCard
 from molfun.data.dataset import Dataset, list_datasets, load_dataset
 from molfun.errors import MolfunError, SettingError
 from molfun.losses.names import losses_for
@@ -21,9 +21,19 @@ from molfun.runs.store import RunStore
 from molfun.runs.submit import check_loss_options, monitors_for
 from molfun.training.catalog import STRATEGIES
 from molfun.training.settings import TrainingSettings
-from molfun.ui import draft, forms, launch_form, memory_panel, preview, race_button, shell, start, start_button, text
+from molfun.ui import (
+    draft,
+    forms,
+    launch_form,
+    memory_panel,
+    model_form,
+    preview,
+    race_button,
+    shell,
+    start,
+    start_button,
+)
 
-WEIGHTS = {"pretrained": "Pretrained", "random": "Random", "folder": "Folder"}
 CHANGE = "set."
 OF_CLASSES = ("class_weights", "focal_gamma")  # settings that mean nothing for numbers
 
@@ -95,51 +105,6 @@ def choose_dataset(base: Mapping[str, Any] | None, form: str) -> Dataset:
     return load_dataset(shell.datasets_root(), chosen)
 
 
-def choose_model(base: Mapping[str, Any] | None, form: str) -> tuple[ModelCard, dict[str, Any]]:
-    """Draw backbone and weights; return its card and the spec's model section without the head."""
-    chosen = (base or {}).get("model", {"name": "antiberty", "weights": "pretrained"})
-    left, right = st.columns([4, 5])
-    with left:
-        name = st.selectbox(
-            "Model",
-            list(MODELS),
-            index=draft.choose_default(list(MODELS), chosen["name"]),
-            key=f"{form}.model",
-            format_func=lambda key: MODELS[key].title,
-            help="The pretrained backbone that is fine-tuned.",
-            persist_state="session",
-        )
-    with right:
-        known = chosen["weights"] if chosen["weights"] in WEIGHTS else "folder"
-        weights = st.segmented_control(
-            "Weights",
-            list(WEIGHTS),
-            default=known,
-            format_func=WEIGHTS.__getitem__,
-            required=True,
-            key=f"{form}.weights",
-            help="Random is the true architecture, untrained: a control that shows what pretraining adds.",
-            persist_state="session",
-        )
-    folder = ""
-    if weights == "folder":
-        folder = st.text_input(
-            "Folder",
-            value="" if known != "folder" else chosen["weights"],
-            key=f"{form}.folder",
-            persist_state="session",
-            help="On this machine, in Hugging Face format: config.json and model.safetensors.",
-        )
-    card = MODELS[name]
-    st.caption(
-        f"{text.short_count(card.num_parameters)} parameters in {card.num_blocks} blocks · knows {card.knows} · up to "
-        f"{card.num_residues_limit:,} residues · {card.licence} · {card.citation}"
-    )
-    if note := draft.download_note(card, weights or "pretrained"):
-        st.caption(f":material/download: {note}")
-    return card, draft.model_values(name, weights or "pretrained", folder, {})
-
-
 def choose_strategy(base: Mapping[str, Any] | None, form: str) -> str:
     """Draw the four strategies and what the chosen one means."""
     kind = st.segmented_control(
@@ -160,13 +125,15 @@ def choose_strategy(base: Mapping[str, Any] | None, form: str) -> str:
 def draw_settings(
     kind: str, dataset: Dataset, card: ModelCard, base: Mapping[str, Any] | None, form: str
 ) -> tuple[dict[str, Any], DeltaGenerator]:
-    """Draw training, strategy, head and place; return the spec's four sections, and where its commands are shown."""
+    """Draw training, strategy, model and place; return the spec's four sections, and where its commands are shown."""
     begin = draft.starting_values(kind, dataset, card, base)
     head = (base or {}).get("model", {}).get("head", {})
-    skip = ["kind", *(OF_CLASSES if dataset.task == "regression" else ())]
+    skip = ["kind", *(OF_CLASSES if dataset.task in ("regression", "structure") else ())]
     cls = STRATEGIES[kind].settings
     training = forms.draw_settings(TrainingSettings, key=f"{form}.training", defaults=begin["training"])
     strategy = forms.draw_settings(cls, key=f"{form}.strategy", defaults=begin["strategy"], skip=skip)
+    more, cropped = model_form.draw_structure_settings(card, base, begin["training"], form=form)
+    training |= cropped
     choices = {"loss_fn": losses_for(dataset.task), "monitor": monitors_for(dataset.task)}
     advanced = st.expander("Advanced settings", icon=":material/tune:")
     with st.expander("Where it runs", icon=":material/lan:"):
@@ -179,12 +146,19 @@ def draw_settings(
             cls, strategy, key=f"{form}.strategy", defaults=begin["strategy"], skip=skip, choices=choices
         )
         forms.draw_advanced(
-            TrainingSettings, training, key=f"{form}.training", defaults=begin["training"], skip=["num_processes"]
+            TrainingSettings,
+            training,
+            key=f"{form}.training",
+            defaults=begin["training"],
+            skip=["num_processes", *cropped],
         )
-        st.caption("**Head**")
-        pooling = forms.draw_settings(HeadSettings, key=f"{form}.head", defaults=head)
-        forms.draw_advanced(HeadSettings, pooling, key=f"{form}.head", defaults=head, titled=False)
-    sections = {"training": training, "strategy": {"kind": kind, **strategy}, "head": pooling, "launch": launch}
+        pooling: dict[str, Any] = {}
+        if dataset.task != "structure":  # whose head has the form of the structure module
+            st.caption("**Head**")
+            pooling = forms.draw_settings(HeadSettings, key=f"{form}.head", defaults=head)
+            forms.draw_advanced(HeadSettings, pooling, key=f"{form}.head", defaults=head, titled=False)
+    sections = {"training": training, "strategy": {"kind": kind, **strategy}, "launch": launch,
+                "model": {**more, "head": pooling}}  # fmt: skip
     return sections, commands
 
 
@@ -212,7 +186,7 @@ with left, shell.sentences():
     st.subheader("1 · Data", anchor=False)
     dataset = choose_dataset(base, form)
     st.subheader("2 · Model", anchor=False)
-    card, model = choose_model(base, form)
+    card, model = model_form.choose_model(base, dataset.task, form)
     if gap := knowledge_gap(card, dataset):
         st.warning(gap, icon=":material/lightbulb:")
     st.subheader("3 · Strategy", anchor=False)
@@ -232,7 +206,7 @@ with left, shell.sentences():
 
 spec, problem = None, ""
 try:
-    model["head"] = sections["head"]
+    model |= sections["model"]
     spec = draft.draft_spec(dataset.id, model, sections, name or proposed)
     check_loss_options(dataset.task, spec.strategy.loss_fn, spec)
     problem = launch_form.missing_place(spec)

@@ -54,12 +54,15 @@ def draw_settings(
 
 
 def draw_chosen(
-    cls: type[Settings], names: Collection[str], *, key: str, defaults: Mapping[str, Any] | None = None
-) -> dict[str, Any]:
-    """Draw some settings of `cls`, of any level, in the order of declaration; the rest is as in `draw_settings`."""
+    cls: type[Settings], names: Collection[str], *, key: str, defaults: Mapping[str, Any] | None = None,
+    wide: int = NUM_COLUMNS,
+) -> dict[str, Any]:  # fmt: skip
+    """Draw some settings of `cls`, of any level, in the order of declaration, `wide` beside each other; the rest is as
+    in `draw_settings`.
+    """
     values: dict[str, Any] = {}
     infos = [info for info in describe_settings(cls) if info.name in names]
-    _draw_grid(infos, key, defaults or {}, values, {})
+    _draw_grid(infos, key, defaults or {}, values, {}, wide)
     return values
 
 
@@ -127,11 +130,12 @@ def _draw_grid(
     defaults: Mapping[str, Any],
     values: dict[str, Any],
     choices: Mapping[str, Sequence[str]],
+    wide: int = NUM_COLUMNS,
 ) -> None:
     """Draw settings row by row, so that they read in the order of declaration also where columns are stacked."""
-    for start in range(0, len(infos), NUM_COLUMNS):
-        places = st.columns(NUM_COLUMNS, vertical_alignment="bottom")
-        for place, info in zip(places, infos[start : start + NUM_COLUMNS], strict=False):
+    for start in range(0, len(infos), wide):
+        places = st.columns(wide, vertical_alignment="bottom")
+        for place, info in zip(places, infos[start : start + wide], strict=False):
             is_inert = info.name in INERT and INERT[info.name](values)
             with place:
                 values[info.name] = draw_setting(

@@ -59,6 +59,8 @@ def _memory(desk: PreviewDesk, question: MemoryQuestion, dataset: Dataset, form:
     if was_waiting:
         st.rerun()
     if answer.get("error"):
+        if dataset.task == "structure":  # the loss of structures is not always counted; other errors are said above
+            st.caption("The memory of this run could not be forecast.")
         return
     st.markdown(memory_line(answer))
     st.plotly_chart(

@@ -10,6 +10,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from molfun.data.dataset import Dataset, save_dataset
+from molfun.data.examples import save_example
 from molfun.data.settings import ColumnSettings, SplitSettings
 from molfun.runs.spec import RunSpec
 from molfun.runs.store import RunStore
@@ -116,3 +117,32 @@ def test_changes_of_the_address_are_in_the_form(home: Path) -> None:
     assert (setting(app, "lr").value, setting(app, "early_stopping_patience").value) == (3e-4, 3)
     refused = draw(**{"from": "first", "set.strategy.lrr": "1"})
     assert any("did you mean" in item.value for item in refused.warning)
+
+
+def test_structures_are_offered_models_that_predict_them(home: Path) -> None:
+    app = draw(dataset=save_example(home / "datasets", "small_proteins").id)
+    model = next(item for item in app.selectbox if item.label == "Model")
+    assert (model.value, "ESMFold (3.5 B)" in model.options) == ("esmfold_small", True)
+    assert not any("AntiBERTy" in option for option in model.options)
+    weights = next(item for item in app.segmented_control if item.label == "Weights")
+    assert (weights.value, weights.options) == ("random", ["Random", "Folder"])
+    assert "was never trained, so that it begins with random weights" in "".join(item.value for item in app.caption)
+    assert [setting(app, name).value for name in ("crop_size", "recycles", "chunk_size")] == [256, 0, 0]
+    assert (setting(app, "loss_fn").value, setting(app, "monitor").value) == ("structure_without_violation", "val_lddt")
+    assert not has_setting(app, "pooling")
+    setting(app, "recycles").set_value(2).run()
+    assert not app.exception
+    assert "recycles: 2" in "".join(item.value for item in app.code)
+    assert not start_button(app).disabled
+    model.set_value("esmfold").run()
+    weights = next(item for item in app.segmented_control if item.label == "Weights")
+    assert "Pretrained" in weights.options
+
+
+def test_other_tasks_are_offered_every_model_and_no_settings_of_structures(home: Path) -> None:
+    app = draw(dataset=dataset_for(home, "regression").id)
+    model = next(item for item in app.selectbox if item.label == "Model")
+    assert {"AntiBERTy (26 M)", "ESMFold (3.5 B)"} <= set(model.options)
+    assert not has_setting(app, "recycles")
+    model.set_value("esmfold").run()
+    assert has_setting(app, "recycles")
