@@ -46,7 +46,12 @@ def draw_results(folder: RunFolder) -> None:
         placeholder="–",
     )
     own = certainty.scores.get("run")
-    score_panels.draw_scores(folder, dataset_of(folder), read_predictions(folder), own)
+    dataset, predictions = dataset_of(folder), read_predictions(folder)
+    if are_structures(predictions):
+        from molfun.ui.structure_results import draw_targets  # noqa: PLC0415  biotite must not delay the first view
+
+        draw_targets(folder, dataset, predictions)
+    score_panels.draw_scores(folder, dataset, predictions, own)
     if st.button("Predict with it", icon=":material/online_prediction:", help="New sequences, or a mutation scan."):
         st.switch_page(shell.PREDICT, query_params={"run": folder.id})
 
@@ -92,6 +97,10 @@ def _draw_predictions(folder: RunFolder) -> None:
             selection_mode="points",
         )  # fmt: skip
         draw_chosen_row(event, dataset, predictions)
+    elif are_structures(predictions):
+        from molfun.ui.structure_results import draw_confidence  # noqa: PLC0415  biotite must not delay the first view
+
+        draw_confidence(predictions, key="result.confidence")
     elif dataset is not None and dataset.classes:
         table = outcomes.confusion_table(score_panels.one_class_a_row(predictions, dataset), dataset.classes)
         st.plotly_chart(outcomes.confusion_figure(table), key="result.confusion", config=CONFIG)
@@ -102,8 +111,15 @@ def _draw_predictions(folder: RunFolder) -> None:
         mime="text/csv",
         icon=":material/download:",
         on_click="ignore",
-        help="CSV: row of your table, true value, prediction.",
+        help="CSV: row of your data, name, scores."
+        if are_structures(predictions)
+        else "CSV: row of your table, true value, prediction.",
     )
+
+
+def are_structures(predictions: pd.DataFrame | None) -> bool:
+    """Tell whether the predictions of a run are structures, also where its data were removed."""
+    return predictions is not None and {"name", "plddt", "lddt"} <= set(predictions)
 
 
 def dataset_of(folder: RunFolder) -> Dataset | None:
