@@ -10,9 +10,9 @@ from molfun.adapters.catalog import find_model
 from molfun.data.dataset import Dataset
 from molfun.data.examples import EXAMPLES, find_example
 from molfun.data.inputs import are_structures
-from molfun.data.settings import ColumnSettings
+from molfun.data.settings import ColumnSettings, SplitSettings
 from molfun.errors import SettingError, nearest, printable
-from molfun.runs.resolve import resolve_data, table_beside
+from molfun.runs.resolve import resolve_data, split_of_example, table_beside
 from molfun.runs.spec import DataSource, RunSpec
 from molfun.runs.submit import resolve_spec
 from molfun.training.catalog import STRATEGIES
@@ -99,17 +99,24 @@ def _wants_structures(source: DataSource) -> bool:
 
 
 def _forget_untold(spec: RunSpec, told: set[str]) -> RunSpec:
-    """Return the spec with only those column settings that were told, so that the others are guessed from the table."""
-    if spec.data.columns is None:
-        return spec
-    columns = {name: value for name, value in spec.data.columns if f"data.columns.{name}" in told}
-    return spec.model_copy(update={"data": spec.data.model_copy(update={"columns": ColumnSettings.parse(columns)})})
+    """Return the spec with only those settings of columns, and of an example's split, that were told.
+
+    The others are guessed from the table, or are those of the example.
+    """
+    known: dict[str, Any] = {}
+    if spec.data.columns is not None:
+        columns = {name: value for name, value in spec.data.columns if f"data.columns.{name}" in told}
+        known["columns"] = ColumnSettings.parse(columns)
+    if spec.data.split is not None and spec.data.example:
+        split = {name: value for name, value in spec.data.split if f"data.split.{name}" in told}
+        known["split"] = split_of_example(spec.data.example, SplitSettings.parse(split))
+    return spec.model_copy(update={"data": spec.data.model_copy(update=known)})
 
 
 def _recommend(home: Path, spec: RunSpec, *, told: set[str]) -> RunSpec:
     """Return the spec with recommended settings wherever nothing was told."""
     card = find_model(spec.model.name)
-    dataset = resolve_data(home, spec.data, card, seed=spec.data.split.seed if spec.data.split else None)
+    dataset = resolve_data(home, spec.data, card)
     chosen = recommended(spec.strategy.kind, num_rows=dataset.counts["train"], task=dataset.task, model=card)
     spec = spec.model_copy(update={"data": DataSource(dataset=dataset.id)})
     return spec.changed({path: value for path, value in chosen.items() if path not in told})

@@ -12,7 +12,7 @@ import pandas as pd
 from molfun.adapters.catalog import ModelCard
 from molfun.data.checks import check_table
 from molfun.data.dataset import Dataset, load_dataset, save_dataset
-from molfun.data.examples import about_example, find_example, load_example, save_example
+from molfun.data.examples import about_example, find_example, load_example
 from molfun.data.guess import guess_columns, looks_like_protein
 from molfun.data.inputs import read_input
 from molfun.data.problems import Problem
@@ -24,14 +24,13 @@ from molfun.runs.spec import DataSource
 SHOWN_PROBLEMS = 10
 
 
-def resolve_data(home: Path, source: DataSource, card: ModelCard, *, seed: int | None = None) -> Dataset:
+def resolve_data(home: Path, source: DataSource, card: ModelCard) -> Dataset:
     """Return the dataset that `source` names, saved if it was not.
 
     Args:
         home: The data folder.
         source: A dataset, an example or a table.
         card: The model that must be able to read it.
-        seed: Seed of an example's sample and split; None takes its own.
 
     Raises:
         DataError: The rows cannot be read, or the model cannot read them.
@@ -39,10 +38,9 @@ def resolve_data(home: Path, source: DataSource, card: ModelCard, *, seed: int |
     """
     check_source(source)
     root = home / "datasets"
-    if source.table:
-        return _save_table(root, source, card)
-    dataset = load_dataset(root, source.dataset) if source.dataset else save_example(root, source.example, seed or 0)
-    _check_saved(dataset, card)
+    dataset = load_dataset(root, source.dataset) if source.dataset else _save_table(root, source, card)
+    if not source.table:
+        _check_saved(dataset, card)
     return dataset
 
 
@@ -83,14 +81,14 @@ class SourceTable:
 
 
 def read_source(source: DataSource, card: ModelCard) -> SourceTable:
-    """Read a table or an example.
+    """Read a table or an example; the seed of an example's split draws its rows, too.
 
     Raises:
         DataError: It cannot be read, or the model cannot read it.
     """
     if source.example:
         example = find_example(source.example)
-        split = source.split or example.split
+        split = split_of_example(source.example, source.split)
         frame = load_example(example.name, split.seed)
         about = {**about_example(example, frame), "seed": split.seed}
         return SourceTable(frame, example.columns, split, example.title, about)
@@ -101,6 +99,16 @@ def read_source(source: DataSource, card: ModelCard) -> SourceTable:
     problems = check_table(frame, columns, letters=card.alphabet.letters, max_residues=card.num_residues_limit)
     refuse(problems, f"The table {path.name} cannot be used with {card.title}")
     return SourceTable(frame, columns, source.split or SplitSettings(), path.stem, {"source": path.name})
+
+
+def split_of_example(name: str, given: SplitSettings | None) -> SplitSettings:
+    """Return how the rows of an example are divided: as it says itself wherever nothing else was given.
+
+    Raises:
+        DataError: No example has that name.
+    """
+    told = {} if given is None else given.model_dump(exclude_unset=True)
+    return SplitSettings.parse({**find_example(name).split.model_dump(), **told})
 
 
 def complete_columns(frame: pd.DataFrame, given: ColumnSettings | None) -> ColumnSettings:

@@ -66,7 +66,7 @@ def resolve_spec(home: Path, spec: RunSpec) -> tuple[RunSpec, Dataset]:
     check_weights(spec.model, card)
     for name in spec.trackers:
         find_tracker(name)
-    dataset = resolve_data(home, spec.data, card, seed=spec.data.split.seed if spec.data.split else None)
+    dataset = resolve_data(home, spec.data, card)
     check_task(dataset.task, card)
     loss = loss_for(dataset.task, spec.strategy.loss_fn)
     check_loss_options(dataset.task, loss, spec)

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from molfun.adapters.catalog import find_model
+from molfun.data.examples import save_example
 from molfun.errors import SettingError
 from molfun.runs.plan import parse_changes, plan_run, read_target, with_strategy
 from molfun.runs.spec import RunSpec
@@ -74,6 +75,15 @@ def test_columns_that_were_not_told_are_guessed_even_with_changes(home: Path, tm
     spec, dataset = plan_run(home, values, changes={"training.epochs": "1"})
     assert (dataset.task, dataset.columns.sequence) == ("classification", ["protein"])
     assert spec.strategy.loss_fn == "cross_entropy"
+
+
+def test_an_example_is_divided_as_told_and_else_as_it_says_itself(home: Path) -> None:
+    changes = {"data.split.kind": "identity", "data.split.max_identity": "0.6", "model.weights": "random"}
+    _, other = plan_run(home, read_target("v_genes"), changes=changes)
+    assert (other.split.kind, other.split.max_identity) == ("identity", 0.6)
+    _, seeded = plan_run(home, read_target("v_genes"), changes={"data.split.seed": "2"})
+    assert (seeded.split.kind, seeded.split.column, seeded.split.seed) == ("column", "split", 2)
+    assert seeded.id == save_example(home / "datasets", "v_genes", seed=2).id
 
 
 def test_read_target_takes_examples_specs_and_tables(tmp_path: Path) -> None:

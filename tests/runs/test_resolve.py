@@ -95,7 +95,8 @@ def test_exactly_one_source_is_asked_for(home: Path, source: dict[str, str], cam
 
 
 def test_the_seed_reaches_an_example(home: Path) -> None:
-    one, two = (resolve_data(home, DataSource(example="gb1_stability"), ANTIBERTY, seed=seed) for seed in (1, 2))
+    splits = [SplitSettings(seed=seed) for seed in (1, 2)]
+    one, two = (resolve_data(home, DataSource(example="gb1_stability", split=own), ANTIBERTY) for own in splits)
     assert one.split.seed == 1
     assert one.id != two.id
 
