@@ -105,7 +105,8 @@ def _task(data: Mapping[str, Any]) -> str:
     if not data["target"] or not data["sequence"]:
         return "What was predicted is not recorded."
     chains = listed([f"“{name}”" for name in data["sequence"]])
-    return f"The column “{data['target']}” ({TASKS[data['task']]}) was predicted from the sequence(s) in {chains}."
+    what = "the sequence" if len(data["sequence"]) == 1 else "the sequences"
+    return f"The column “{data['target']}” ({TASKS[data['task']]}) was predicted from {what} in {chains}."
 
 
 def _machine(facts: Mapping[str, Any]) -> list[str]:

@@ -32,6 +32,15 @@ def listed(names: list[str]) -> str:
     return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
 
 
+def counted(number: int, noun: str) -> str:
+    """Return how many there are.
+
+    >>> counted(1, "step"), counted(2, "row")
+    ('1 step', '2 rows')
+    """
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
 def _rows(data: Mapping[str, Any]) -> str:
     if not data["is_there"]:
         return (
@@ -52,7 +61,7 @@ def _cleaning(data: Mapping[str, Any]) -> str:
     steps = [str(step["title"]) for step in data["recipe"]]
     if not steps:
         return ""
-    return f"Before that, the table was cleaned in {len(steps)} recorded step(s): {'; '.join(steps)}."
+    return f"Before that, the table was cleaned in {counted(len(steps), 'recorded step')}: {'; '.join(steps)}."
 
 
 def _split(data: Mapping[str, Any]) -> str:
@@ -93,7 +102,8 @@ _HOW: dict[str, Callable[[Mapping[str, Any]], str]] = {
 
 def _unseen(data: Mapping[str, Any]) -> str:
     unseen = [str(name) for name in data.get("unseen_classes") or []]
-    return f"No training row has the class(es) {listed(unseen)}." if unseen else ""
+    what = "class" if len(unseen) == 1 else "classes"
+    return f"No training row has the {what} {listed(unseen)}." if unseen else ""
 
 
 def _too_long(data: Mapping[str, Any]) -> str:
@@ -101,10 +111,11 @@ def _too_long(data: Mapping[str, Any]) -> str:
     if not num:
         return ""
     done = {
-        "crop": "were cut to their first residues", "window": "were cut to the residues around their middle",
-        "skip": "were left out of training and test",
+        "crop": "cut to the first residues", "window": "cut to the residues around the middle",
+        "skip": "left out of training and test",
     }.get(str(data["too_long"]))  # fmt: skip
-    return f"{num:,} row(s) with more than the {limit:,} residues that the model takes {done}." if done else ""
+    rows, was = counted(num, "row"), "was" if num == 1 else "were"
+    return f"{rows} with more than the {limit:,} residues that the model takes {was} {done}." if done else ""
 
 
 def _likeness(data: Mapping[str, Any]) -> str:

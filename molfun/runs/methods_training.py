@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from molfun.evaluation.names import baseline_title, metric_inline
-from molfun.runs.methods_data import listed
+from molfun.runs.methods_data import counted, listed
 
 MAX_GROUPS = 3
 PRETRAINED, RANDOM = "pretrained", "random"
@@ -62,8 +62,8 @@ def _strategy(facts: Mapping[str, Any]) -> str:
         case "partial":
             module = " and the structure module" if strategy["unfreeze_structure_module"] else ""
             return (
-                f"The last {strategy['unfreeze_last_n']} block(s) of the trunk{module} were trained together with the "
-                f"head{share}; the rest was frozen."
+                f"Of the trunk, the last {counted(strategy['unfreeze_last_n'], 'block')}{module} trained together with "
+                f"the head{share}; the rest was frozen."
             )
         case _:
             decay = strategy["layer_lr_decay"]
@@ -117,12 +117,18 @@ def _batches(facts: Mapping[str, Any]) -> str:
     return f"A step used up to {size * windows * processes:,} rows ({', '.join(factors)})."
 
 
+_LOSSES = {
+    "mse": "the mean squared error", "mae": "the mean absolute error", "huber": "Huber's",
+    "cross_entropy": "the cross-entropy", "bce": "the binary cross-entropy",
+}  # fmt: skip
+
+
 def _loss(strategy: Mapping[str, Any], task: str | None) -> str:
     name = strategy["loss_fn"]
     extra = f" (gamma {strategy['focal_gamma']:g})" if name == "focal" else ""
     extra += " with balanced class weights" if strategy["class_weights"] == "balanced" else ""
     unit = ", of targets in units of the training rows' standard deviation" if task == "regression" else ""
-    return f"The loss was {name.replace('_', ' ')}{extra}{unit}."
+    return f"The loss was {_LOSSES.get(name, name.replace('_', ' '))}{extra}{unit}."
 
 
 def course_sentences(facts: Mapping[str, Any]) -> list[str]:
@@ -135,7 +141,7 @@ def course_sentences(facts: Mapping[str, Any]) -> list[str]:
         strategy = settings["strategy"]
         found.append(
             f"Early stopping ended it: no better {_monitor(strategy['monitor'])} on the validation rows for "
-            f"{strategy['early_stopping_patience']} epoch(s)."
+            f"{counted(strategy['early_stopping_patience'], 'epoch')}."
         )
     found += _interruptions(training)
     found += [sentence for act in training["steered"] if (sentence := _act(act))]
@@ -156,7 +162,7 @@ def _interruptions(training: Mapping[str, Any]) -> list[str]:
     found = [f"It was interrupted and resumed after {listed(resumes)}, from its checkpoints."] if resumes else []
     anew = training["starts"] - 1 - len(resumes)
     if anew > 0:
-        found.append(f"It was started {anew} more time(s) from its beginning.")
+        found.append(f"It was started {counted(anew, 'more time')} from its beginning.")
     return found
 
 

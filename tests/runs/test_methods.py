@@ -14,7 +14,7 @@ from tests.runs.evidence_facts import facts_of
 STRATEGY_WORDS = {
     "head_only": "The trunk was frozen; the head alone was trained",
     "lora": "LoRA was trained (rank 8, alpha 16",
-    "partial": "The last 4 block(s) of the trunk were trained",
+    "partial": "Of the trunk, the last 4 blocks trained together with the head",
     "full": "All weights were trained",
 }
 SPLITS: dict[str, tuple[dict[str, Any], str]] = {
@@ -80,7 +80,7 @@ def test_folds_are_told() -> None:
 )
 def test_the_task_is_told(task: str, words: str) -> None:
     said = methods_paragraph(facts_of(task=task))
-    assert f"The column “kd” ({words}) was predicted from the sequence(s) in “vh” and “vl”." in said
+    assert f"The column “kd” ({words}) was predicted from the sequences in “vh” and “vl”." in said
     assert ("of the residue states" in said) is (task != "per_residue")
     assert ("standard deviation" in said) is (task == "regression")
 
@@ -106,7 +106,7 @@ def test_early_stopping_is_told_only_where_it_ended_the_run() -> None:
     assert "arly stopping" not in methods_paragraph(facts)
     facts["training"] |= {"ended_by_patience": True, "epochs": 6}
     said = methods_paragraph(facts)
-    assert "Early stopping ended it: no better loss on the validation rows for 3 epoch(s)." in said
+    assert "Early stopping ended it: no better loss on the validation rows for 3 epochs." in said
     assert "6 of 10 planned epochs" in said
 
 
@@ -114,7 +114,7 @@ def test_early_stopping_is_told_only_where_it_ended_the_run() -> None:
     ("change", "words"),
     [
         ({"resumes": [{"step": 30, "checkpoint": "last"}], "starts": 2}, "interrupted and resumed after step 30"),
-        ({"starts": 3}, "started 2 more time(s) from its beginning"),
+        ({"starts": 3}, "started 2 more times from its beginning"),
         (
             {"steered": [{"action": "lr", "step": 20, "factor": 0.5}]},
             "rates were multiplied by 0.5 by hand after step 20",
@@ -228,7 +228,7 @@ def test_cleaning_is_told_step_by_step() -> None:
     facts = facts_of()
     assert "cleaned" not in methods_paragraph(facts)
     facts["data"]["recipe"] = [{"title": "Leave out copies"}, {"title": "Remove gaps"}]
-    assert "cleaned in 2 recorded step(s): Leave out copies; Remove gaps." in methods_paragraph(facts)
+    assert "cleaned in 2 recorded steps: Leave out copies; Remove gaps." in methods_paragraph(facts)
 
 
 def test_what_is_gone_is_called_so() -> None:
