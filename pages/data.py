@@ -7,10 +7,12 @@ import streamlit as st
 from molfun.adapters.catalog import MODELS
 from molfun.data.dataset import Dataset, list_datasets, load_dataset, save_dataset
 from molfun.data.folds import save_folds
+from molfun.data.proteins import has_structures
 from molfun.data.settings import ColumnSettings, SplitSettings
 from molfun.data.tables import FORMATS
 from molfun.ui import cleaning_panels, mutation_panels, outcomes, shell, split_panels, text
 from molfun.ui import data_panels as panels
+from molfun.ui.model_form import first_choice, offered_models
 from molfun.ui.sources import (
     Source,
     cleaned_source,
@@ -21,7 +23,9 @@ from molfun.ui.sources import (
     upload_source,
 )
 
-SOURCES = {"example": "Example", "upload": "Upload", "paste": "Paste", "saved": "Saved"}
+SOURCES = {
+    "example": "Example", "upload": "Upload", "structures": "Structures", "paste": "Paste", "saved": "Saved",
+}  # fmt: skip
 UPLOAD_MB = 100
 PASTE_HINT = "sequence,stability\nMQYKLILNGKTLKGETTTEAVDAATAEK,0.31\nMQYKLILNGKTLKGETTTEAVDAATAEQ,0.12"
 
@@ -39,6 +43,10 @@ def choose_source() -> Source | None:
     )
     if chosen == "upload":
         return uploaded()
+    if chosen == "structures":
+        from molfun.ui.structure_sources import draw_structure_upload  # noqa: PLC0415  biotite takes half a second
+
+        return draw_structure_upload()
     if chosen == "paste":
         return pasted()
     if chosen == "saved":
@@ -111,11 +119,14 @@ def draw_checks(source: Source, base: Source, columns: ColumnSettings) -> tuple[
     """Draw the checks against a model; return the columns with their policy, whether a run may start, the limit."""
     left, right = st.columns(2)
     with left:
+        are_structures = columns.task == "structure"
+        names = offered_models(columns.task)
         model = st.selectbox(
             "Check against",
-            list(MODELS),
+            names,
+            index=names.index(first_choice(columns.task)["name"]),
             format_func=lambda name: MODELS[name].title,
-            key="data.model",
+            key="data.model.structure" if are_structures else "data.model",
             persist_state="session",
             help="Models differ in the letters that they know and in the longest sequence that they take.",
         )
@@ -187,12 +198,13 @@ def draw_next(dataset: Dataset, num_saved: int) -> None:
             label = "Cross-validate" if num_saved > 1 else "Start a run with it"
             if st.button(label, type="primary", icon=":material/play_arrow:"):
                 st.switch_page(shell.NEW_RUN, query_params={"dataset": dataset.id})
-            wants = st.button(
+            # What simple methods predict is no structure.
+            wants = dataset.task != "structure" and st.button(
                 "Score simple baselines",
                 icon=":material/straighten:",
                 help="Fit methods without a protein model on the training rows: what a model has to beat.",
             )
-        if wants or st.session_state.get("data.baselines") == dataset.id:
+        if wants or (st.session_state.get("data.baselines") == dataset.id and dataset.task != "structure"):
             st.session_state["data.baselines"] = dataset.id
             draw_baselines(dataset)
 
@@ -241,6 +253,8 @@ st.subheader("Columns", anchor=False)
 columns = panels.draw_columns(source)
 if not columns.sequence or not columns.target:
     st.info("Choose at least one sequence column and the target column.", icon=":material/arrow_upward:")
+    if has_structures(source.frame) and not source.columns.sequence:
+        st.caption("No chain is in every file. Where *A row is a* chain, each chain is a row and all have one column.")
     st.stop()
 
 st.subheader("Checks", anchor=False)

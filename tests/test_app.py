@@ -10,6 +10,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from molfun.data.dataset import Dataset
+from molfun.data.examples import EXAMPLES
 from molfun.runs.spec import RunSpec
 from molfun.runs.store import RunFolder, RunStore
 from tests.drawn_pages import (
@@ -122,7 +123,7 @@ def test_live_of_a_finished_run_shows_its_score_beside_baselines(
 def test_new_run_without_data_offers_the_examples() -> None:
     app = draw("new_run")
     assert "A run needs data" in words(app)
-    assert [item.label for item in app.button] == ["Try it"] * 3
+    assert [item.label for item in app.button] == ["Try it"] * len(EXAMPLES)
 
 
 def test_new_run_shows_strategy_settings_and_steps(dataset: Dataset) -> None:

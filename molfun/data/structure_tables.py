@@ -31,6 +31,7 @@ def read_structures(
     on_problem: OnProblem = "refuse",
     rows: RowsOf = "file",
     min_residues: int = MIN_RESIDUES,
+    names: Sequence[str] = (),
 ) -> pd.DataFrame:
     """Read a folder or a list of structure files.
 
@@ -41,6 +42,7 @@ def read_structures(
         rows: "file" makes one row a file, with a column `chain_A` for every chain A (`sequence` where every file has a
             single one); "chain" makes one row a chain, named by file and chain where the file has several.
         min_residues: As in `read_structure`.
+        names: File names to show and to call structures by, where `source` lists uploads' temporary copies.
 
     Returns:
         Columns `name`, the sequences, `structure` (`Protein`), `num_residues`, `date`, `resolution`, `method`, with
@@ -51,7 +53,7 @@ def read_structures(
         DataError: A file is bad and none may be, there is none, or none is left.
     """  # fmt: skip
     paths, shown = _files(source)
-    proteins, skipped = _read_all(paths, min_residues)
+    proteins, skipped = _read_all(paths, min_residues, names or [path.name for path in paths])
     if skipped and (on_problem == "refuse" or not proteins):
         rest = f"\n  ... and {len(skipped) - SHOWN} more." if len(skipped) > SHOWN else ""
         listed = "".join(f"\n  {reason}" for _, reason in skipped[:SHOWN])
@@ -85,14 +87,16 @@ def _files(source: Path | Sequence[Path]) -> tuple[list[Path], str]:
     return paths, shown
 
 
-def _read_all(paths: Iterable[Path], min_residues: int) -> tuple[list[Protein], list[tuple[str, str]]]:
+def _read_all(
+    paths: Iterable[Path], min_residues: int, names: Iterable[str]
+) -> tuple[list[Protein], list[tuple[str, str]]]:
     """Return the proteins, and (file name, reason) of every file that could not be read."""
     proteins: dict[str, Protein] = {}
     skipped, num_residues = [], 0
-    for path in paths:
-        shown = limits.shown_name(path.name)
+    for path, name in zip(paths, names, strict=True):
+        shown = limits.shown_name(name)
         try:
-            protein = read_structure(path, min_residues=min_residues)
+            protein = read_structure(path, name=name, min_residues=min_residues)
         except DataError as error:
             skipped.append((shown, str(error)))
             continue

@@ -11,6 +11,7 @@ import streamlit as st
 from molfun.data.checks import Problem
 from molfun.data.doctor import length_costs
 from molfun.data.examples import EXAMPLES
+from molfun.data.proteins import STRUCTURE, has_structures
 from molfun.data.settings import ColumnSettings, SplitSettings
 from molfun.settings import describe_settings
 from molfun.ui import distributions, shell, text
@@ -53,10 +54,19 @@ def draw_about(about: dict[str, Any]) -> None:
 
 
 def draw_preview(frame: pd.DataFrame) -> None:
-    """Show the first rows and the size of a table."""
-    st.dataframe(frame.head(PREVIEW_ROWS), height=248, hide_index=True, alt="First rows of the table")
+    """Show the first rows and the size of a table; of structures what their files say."""
+    shown_rows, widths = frame.head(PREVIEW_ROWS), {}
+    if has_structures(frame):
+        from molfun.ui import structure_sources  # noqa: PLC0415  biotite takes half a second
+
+        shown_rows = structure_sources.preview_of(shown_rows)
+        widths = structure_sources.narrow_columns(shown_rows)
+        structure_sources.draw_notes(frame)
+    st.dataframe(
+        shown_rows, height=248, hide_index=True, alt="First rows of the table", column_config=widths, placeholder="–"
+    )
     shown = f", the first {PREVIEW_ROWS} shown" if len(frame) > PREVIEW_ROWS else ""
-    st.caption(f"{text.plural(len(frame), 'row')}, {text.plural(len(frame.columns), 'column')}{shown}")
+    st.caption(f"{text.plural(len(frame), 'row')}, {text.plural(len(shown_rows.columns), 'column')}{shown}")
 
 
 def draw_sheets(source: Source, read: Callable[[str], Source]) -> Source:
@@ -81,11 +91,12 @@ def draw_columns(source: Source) -> ColumnSettings:
     """Draw which columns are used and for what; the guess is the start."""
     names, guessed = [str(name) for name in source.frame.columns], source.columns
     infos = {info.name: info for info in describe_settings(ColumnSettings)}
+    are_structures = has_structures(source.frame)
     left, right = st.columns(2)
     with left:
         sequence = st.multiselect(
             "Sequence columns",
-            names,
+            [name for name in names if name != STRUCTURE or not are_structures],
             default=[name for name in guessed.sequence if name in names],
             key=f"{source.key}.sequence",
             help=infos["sequence"].help,
@@ -103,7 +114,7 @@ def draw_columns(source: Source) -> ColumnSettings:
         )
     task = st.segmented_control(
         "Task",
-        list(text.TASKS),
+        [task for task in text.TASKS if task != "structure" or are_structures],
         default=guessed.task,
         format_func=text.TASKS.__getitem__,
         required=True,
@@ -167,6 +178,10 @@ def draw_pictures(source: Source, columns: ColumnSettings, split: SplitSettings,
             st.plotly_chart(figure, key=f"{source.key}.residues", config=QUIET)
         elif columns.task == "regression":
             st.plotly_chart(distributions.target_figure(rows), key=f"{source.key}.targets", config=QUIET)
+        elif columns.task == "structure":
+            known = rows.assign(target=distributions.resolved_shares(rows["target"]))
+            figure = distributions.target_figure(known, title="Residues with a known place", unit="Share of all")
+            st.plotly_chart(figure, key=f"{source.key}.resolved", config=QUIET)
         else:
             st.plotly_chart(distributions.class_figure(rows), key=f"{source.key}.classes", config=QUIET)
     with st.expander("Rows of each part"):

@@ -9,6 +9,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from molfun.data.labels import UNKNOWN, residue_labels
+from molfun.data.proteins import Protein
 from molfun.ui import text, theme
 from molfun.ui.charts import empty_figure
 
@@ -31,13 +32,15 @@ def length_figure(lengths: pd.Series, *, limit: int | None = None) -> go.Figure:
     return figure
 
 
-def target_figure(rows: pd.DataFrame) -> go.Figure:
+def target_figure(rows: pd.DataFrame, *, title: str = "Target values", unit: str = "Value") -> go.Figure:
     """Draw the distribution of a numeric target in each part.
 
     Args:
         rows: `target` (float) and `split` ("train", "val", "test").
+        title: Of the figure.
+        unit: Of the target.
     """
-    figure = empty_figure("Target values", "Value", "Rows", height=260)
+    figure = empty_figure(title, unit, "Rows", height=260)
     values = pd.to_numeric(rows["target"], errors="coerce").to_numpy(dtype=float)
     values = values[np.isfinite(values)]
     if len(values) == 0:
@@ -71,6 +74,16 @@ def class_figure(rows: pd.DataFrame, *, what: str = "Rows") -> go.Figure:
     figure.update_xaxes(showgrid=True)
     figure.update_yaxes(autorange="reversed", showgrid=False, type="category")
     return figure
+
+
+def resolved_shares(structures: pd.Series) -> pd.Series:
+    """Return the share of residues whose C-alpha is known of each measured structure, NaN where a row has none."""
+    shares = [
+        sum(chain.num_resolved for chain in cell.chains) / cell.num_residues
+        if isinstance(cell, Protein) and cell.num_residues else np.nan
+        for cell in structures
+    ]  # fmt: skip
+    return pd.Series(shares, index=structures.index, dtype=float)
 
 
 def residue_rows(rows: pd.DataFrame) -> pd.DataFrame:
