@@ -213,21 +213,24 @@ def _check_kind(frame: pd.DataFrame, name: str, chain: pd.Series, letters: str) 
     lower = (chain != upper).to_numpy()
     if lower.any():
         row, place = _first_place(frame, chain, lower, r"[a-z]")
-        message = (
-            f"Column {name!r}: {lower.sum()} of {len(frame)} sequences have lower-case letters (first in row {row}, "
-            f"position {place}); they are read as upper case.{_mixed_case(chain[lower])}"
-        )
+        message = f"Column {name!r}: {_some(lower)} lower-case letters (first in row {row}, position {place}); they "
+            f"are read as upper case.{_mixed_case(chain[lower])}"
         problems.append(Problem("warning", message, column=name))
     unknown = upper.str.contains("X", regex=False).to_numpy()
     if unknown.any() and "X" in letters:
         row, place = _first_place(frame, chain, unknown, r"[xX]")
         message = (
-            f"Column {name!r}: {unknown.sum()} of {len(frame)} sequences have X (first in row {row}, position {place}; "
+            f"Column {name!r}: {_some(unknown)} X (first in row {row}, position {place}; "
             f"up to {int(chain[unknown].str.upper().str.count('X').max())} a sequence); the model reads an unknown "
             "residue."
         )
         problems.append(Problem("warning", message, column=name))
     return problems
+
+
+def _some(chosen: np.ndarray) -> str:
+    """Return how many sequences are chosen, and that they have something."""
+    return f"{chosen.sum()} of {len(chosen)} sequences {'has' if chosen.sum() == 1 else 'have'}"
 
 
 def _first_place(frame: pd.DataFrame, chain: pd.Series, chosen: np.ndarray, letters: str) -> tuple[int, int]:

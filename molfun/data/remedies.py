@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 import pandas as pd
@@ -11,6 +12,7 @@ from molfun.data.changes import plain_text
 from molfun.data.companions import mask_of, mean_of, replicates_of, unit_column_of
 from molfun.data.footers import without_footer
 from molfun.data.guess import looks_like_dna
+from molfun.data.labels import is_missing, number
 from molfun.data.recipe import Step
 from molfun.data.row_steps import DropStep
 from molfun.data.sequence_steps import BLANKS, GAPS, LETTERS, ChainsStep, LettersStep, TranslateStep
@@ -38,6 +40,7 @@ def candidates(
     steps = [
         *_of_sequences(frame, chains, found),
         *_of_target(frame, columns),
+        *_of_numbers(frame[target], columns),
         *_of_rows(columns, chains, set("".join(found).upper()) - set(letters), letters, max_residues),
     ]
     counted = [(step, num_changes(frame, step)) for step in steps]
@@ -134,14 +137,25 @@ def _with_units(cells: pd.Series, target: str) -> Iterator[Step]:
     yield NumbersStep(column=target, read="units")
 
 
+def _of_numbers(cells: pd.Series, columns: ColumnSettings) -> Iterator[Step]:
+    """Leave out rows with nothing in them, and those with something that is no number, where there are any."""
+    yield DropStep(columns=[*columns.sequence, columns.target], why="missing")
+    if columns.task == "regression" and cells.map(_is_no_number).any():
+        yield DropStep(columns=[columns.target], why="number")
+
+
+def _is_no_number(cell: object) -> bool:
+    if is_missing(cell):
+        return False
+    value = number(cell)
+    return value is None or not math.isfinite(value)
+
+
 def _of_rows(
     columns: ColumnSettings, chains: dict[str, pd.Series], unknown: set[str], letters: str, max_residues: int
 ) -> Iterator[Step]:
     sequence, target, task = columns.sequence, columns.target, columns.task
     upper = [chain.str.upper() for chain in chains.values()]
-    yield DropStep(columns=[*sequence, target], why="missing")
-    if task == "regression":
-        yield DropStep(columns=[target], why="number")
     if unknown:
         yield DropStep(columns=sequence, why="letters", letters=letters)
     if any(chain.str.len().max() > max_residues for chain in upper):

@@ -129,7 +129,7 @@ def _add_thresholds(figure: go.Figure, curves: Mapping[str, pd.DataFrame], x: st
             customdata=shown["threshold"],
             hovertemplate="%{x:.0%}, %{y:.0%}, chosen from %{customdata:.3g} on<extra></extra>",
         )  # fmt: skip
-    figure.update_xaxes(range=[0, 1], tickformat=".0%")
+    figure.update_xaxes(range=[0, 1.02], tickformat=".0%")
     figure.update_yaxes(range=[0, 1.02], tickformat=".0%")
     figure.update_layout(hovermode="closest", showlegend=True)
 

@@ -97,6 +97,8 @@ def _progress_text(status: RunStatus, state: dict[str, object]) -> str:
     if status.status == "stopping":
         return f"Step {step:,.0f} of {total:,.0f} · saves, then ends"
     is_moving = status.status == "running" and not status.is_paused
+    if is_moving and step >= total > 0:
+        return f"Step {step:,.0f} of {total:,.0f} · scores the test rows and the baselines"
     left = f" · {text.duration(status.seconds_left)} left" if is_moving and status.seconds_left is not None else ""
     return f"Step {step:,.0f} of {total:,.0f}{left}"
 

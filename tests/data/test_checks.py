@@ -154,7 +154,7 @@ def test_check_table_warns_of_small_classes():
 def test_check_table_accepts_x_where_the_model_knows_it():
     (problem,) = find(table(seq={0: "ACXDE"}), alphabet=ESM2)
     assert problem.severity == "warning"
-    assert "1 of 12 sequences have X" in problem.message
+    assert "1 of 12 sequences has X" in problem.message
 
 
 def test_check_table_warns_of_dna_and_lower_case():

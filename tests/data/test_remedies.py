@@ -139,3 +139,12 @@ def test_rows_below_a_table_are_named_and_left_out(sequence: str, value: float |
 def test_a_table_of_words_has_no_footer() -> None:
     frame = table(["some words"] * 12, [None] * 12)
     assert not [p for p in check_table(frame, COLUMNS, letters=LETTERS, max_residues=510) if "below" in p.message]
+
+
+@pytest.mark.parametrize(("cell", "is_offered"), [(None, False), ("n.d.", True), (float("inf"), True)])
+def test_rows_without_a_number_are_named_where_something_else_stands_there(cell: Any, is_offered: bool) -> None:
+    steps = [step for step, _ in candidates(table(values=[*VALUES[:-1], cell]), COLUMNS, letters=LETTERS,
+                                            max_residues=510)]  # fmt: skip
+    titles = [step.title() for step in steps]
+    assert ("Leave out rows without a number in 'y'" in titles) is is_offered
+    assert ("Leave out rows with nothing in 'sequence' or 'y'" in titles) is not is_offered
