@@ -213,8 +213,10 @@ def _check_kind(frame: pd.DataFrame, name: str, chain: pd.Series, letters: str) 
     lower = (chain != upper).to_numpy()
     if lower.any():
         row, place = _first_place(frame, chain, lower, r"[a-z]")
-        message = f"Column {name!r}: {_some(lower)} lower-case letters (first in row {row}, position {place}); they "
-            f"are read as upper case.{_mixed_case(chain[lower])}"
+        message = (
+            f"Column {name!r}: {_some(lower)} lower-case letters (first in row {row}, position {place}); they are read "
+            f"as upper case.{_mixed_case(chain[lower])}"
+        )
         problems.append(Problem("warning", message, column=name))
     unknown = upper.str.contains("X", regex=False).to_numpy()
     if unknown.any() and "X" in letters:
