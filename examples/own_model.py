@@ -16,6 +16,7 @@ from molfun.models.settings import HeadSettings
 from molfun.models.structure import MolfunStructureModel
 from molfun.training import FullFinetune, HeadOnlyFinetune, LoRAFinetune, PartialFinetune
 
+NUM_HEADS = 4
 # Which token each letter is: here 0 is padding, and nothing stands before or behind a sequence.
 LETTERS = Alphabet(
     ids={letter: 1 + i for i, letter in enumerate(STANDARD_RESIDUES)},
@@ -35,9 +36,11 @@ class Block(nn.Module):
     def forward(self, hidden: Tensor, mask: Tensor) -> Tensor:
         """Return the next states."""
         normed = self.norm(hidden)
-        found = scaled_dot_product_attention(
-            self.q_proj(normed), self.k_proj(normed), self.v_proj(normed), attn_mask=mask[:, None]
+        q, k, v = (
+            layer(normed).unflatten(-1, (NUM_HEADS, -1)).transpose(1, 2)
+            for layer in (self.q_proj, self.k_proj, self.v_proj)
         )
+        found = scaled_dot_product_attention(q, k, v, attn_mask=mask[:, None, None]).transpose(1, 2).flatten(2)
         return hidden + found + self.update(hidden + found)
 
 
@@ -63,9 +66,7 @@ def build() -> MolfunStructureModel:
     torch.manual_seed(0)
     card = custom_card("mine", alphabet=LETTERS, max_residues=200, lora_targets=("q_proj", "v_proj"))
     adapter = CustomAdapter(card, Transformer(), embedder="embed", blocks="layers", output=["norm"])
-    head = build_head(
-        HeadSettings(), task="regression", hidden_size=adapter.hidden_size, num_chains=1, num_outputs=1
-    )  # fmt: skip
+    head = build_head(HeadSettings(), task="regression", hidden_size=adapter.hidden_size, num_chains=1, num_outputs=1)
     return MolfunStructureModel(adapter, head, task="regression", target_mean=14.5, target_std=2.3)
 
 

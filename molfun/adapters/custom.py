@@ -83,7 +83,9 @@ class CustomAdapter(BaseAdapter):
         mask_BL = torch.arange(len(rows[0]))[None] < torch.tensor([len(row) for row in rows])[:, None]
         mask_BL = mask_BL.to(tokens_BL.device)
         try:
-            return self.eval()._call(Chain(tokens_BL, mask_BL, mask_BL))
+            trunk = self.eval()._call(Chain(tokens_BL, mask_BL, mask_BL))
+            self._check(trunk, tuple(tokens_BL.shape))
+            return trunk
         finally:
             for module, mode in modes.items():
                 module.training = mode
@@ -91,21 +93,22 @@ class CustomAdapter(BaseAdapter):
 
     def _call(self, chain: Chain) -> Trunk:
         found: Any = self.backbone(chain.tokens_BL, chain.mask_BL)
-        if isinstance(found, Trunk):
-            return found
-        shape = tuple(chain.tokens_BL.shape)
-        if (
-            not isinstance(found, Tensor)
-            or not found.is_floating_point()
-            or found.shape[:2] != shape
-            or found.ndim != 3
-        ):
+        return found if isinstance(found, Trunk) else Trunk((found,), (chain.residues_BL,))
+
+    def _check(self, trunk: Trunk, shape: tuple[int, ...]) -> None:
+        """Hold that the module returned states of tokens of a shape [B, L].
+
+        Raises:
+            ModelError: It returned something else.
+        """
+        found: Any = trunk.hidden[0]
+        is_states = isinstance(found, Tensor) and found.is_floating_point() and found.ndim == 3
+        if not is_states or tuple(found.shape[:2]) != shape:
             came = f"a {found.dtype} tensor {list(found.shape)}" if isinstance(found, Tensor) else type(found).__name__
             raise ModelError(
                 f"{self.card.title} should return a float tensor {[*shape, 'D']} (or a Trunk) for tokens "
                 f"{list(shape)}, but returned {came}; wrap it in a module that returns the states alone."
             )
-        return Trunk((found,), (chain.residues_BL,))
 
     @override
     def forward(self, batch: Batch) -> Trunk:

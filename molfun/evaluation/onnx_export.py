@@ -104,9 +104,9 @@ def _trace(predictor: Predictor, graph: InferenceGraph, names: Sequence[str]) ->
                 output_names=["prediction"], dynamic_shapes=(_axes(predictor),),
             )  # fmt: skip
     except torch.onnx.errors.OnnxExporterError as error:
-        raise ModelError(
-            f"{predictor.model.adapter.card.title} cannot be written as ONNX; export the merged model instead."
-        ) from error
+        adapter = predictor.model.adapter
+        instead = "predict with the run itself" if adapter.export_obstacle else "export the merged model"
+        raise ModelError(f"{adapter.card.title} cannot be written as ONNX; {instead} instead.") from error
     assert program is not None
     return program
 

@@ -146,12 +146,14 @@ def test_the_breakdown_counts_what_gets_a_gradient(kind: str) -> None:
     assert len(counts["blocks"]) == 3
 
 
-def test_what_other_tools_cannot_run_is_not_exported(tmp_path: Path) -> None:
+def test_what_transformers_cannot_run_is_exported_as_a_graph_only(tmp_path: Path) -> None:
     columns = ColumnSettings(sequence=["sequence"], target="y", task="regression")
     predictor = Predictor(own_model(), columns, (), precision=Precision(torch.device("cpu"), amp=False))
     with pytest.raises(ModelError, match=r"mine is no encoder of transformers, .* predict with the run itself"):
         export_model(predictor, tmp_path / "x", kind="merged", head=HeadSettings())
     assert list(tmp_path.iterdir()) == []
+    about = export_model(predictor, tmp_path / "x", kind="onnx", head=HeadSettings())
+    assert about["onnx_difference"] < 1e-5
 
 
 class Folder(Transformer):
