@@ -154,6 +154,10 @@ def draw_job(job: PredictionJob, dataset: Dataset) -> None:
         return
     if job.about.get("kind") == "scan":
         draw_scan(job, dataset, found)
+    elif dataset.task == "structure":
+        from molfun.ui.folded_panels import draw_folded  # noqa: PLC0415  biotite must not delay the first view
+
+        draw_folded(job, found)
     else:
         _draw_table(job, found)
 
