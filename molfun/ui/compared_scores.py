@@ -17,7 +17,7 @@ from molfun.runs.resampling import CONFIDENCE, NUM_RESAMPLES, Interval, Resample
 from molfun.runs.store import RunFolder
 from molfun.training.catalog import STRATEGIES
 from molfun.ui import compare_charts, text
-from molfun.ui.compared import Chosen
+from molfun.ui.compared import Chosen, specs_of
 from molfun.ui.run_curves import follow
 
 FORMATS = {
@@ -100,6 +100,10 @@ def conclusion(chosen: Sequence[Chosen]) -> str:
     scored = [one for one in chosen if np.isfinite(one.row["test"]) and one.row["metric"] == metric]
     if len(scored) < 2 or lower_is_better(metric):
         return ""
+    targets = {spec.data.columns.target for spec in specs_of(scored).values() if spec.data.columns is not None}
+    if len(targets) > 1:
+        named = ", ".join(map(text.plain, sorted(targets)))
+        return f"These runs predict different columns ({named}), so their scores cannot be compared."
     first, *others = sorted(scored, key=lambda one: float(one.row["test"]), reverse=True)
     differences = {one.title: difference_of(first, one) for one in others}
     said = f"**{text.plain(first.title)}** scores highest ({text.number(first.row['test'])})"

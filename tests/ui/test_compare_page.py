@@ -152,3 +152,13 @@ def test_the_most_memory_that_a_run_held_is_told(pair: list[RunFolder]) -> None:
     peaks = draw("compare", runs="good,bad").dataframe[0].value["Peak memory (GB)"]
     assert peaks[0] == 2.5
     assert np.isnan(peaks[1])
+
+
+def test_runs_of_different_columns_are_not_ranked(make_run: Callable[..., RunFolder], dataset: Dataset) -> None:
+    for name, target in (("one", "value"), ("other", "kd")):
+        folder = make_run(name, "finished")
+        write_results(folder, dataset)
+        folder.spec_path.write_text(folder.spec.changed({"data.columns.target": target}).to_yaml())
+    app = draw("compare", runs="one,other")
+    assert "These runs predict different columns (kd, value), so their scores cannot be compared." in words(app)
+    assert "scores highest" not in words(app)
