@@ -6,6 +6,7 @@ from importlib.util import find_spec
 
 import streamlit as st
 
+from molfun.adapters.catalog import find_model
 from molfun.errors import MolfunError
 from molfun.runs.disk import format_bytes
 from molfun.runs.exports import ExportJob, list_exports, start_export
@@ -56,9 +57,18 @@ def obstacle(folder: RunFolder, kind: str) -> str:
     """Return why a run cannot be exported in a format, "" where it can."""
     if kind == "adapter":
         return _adapter_obstacle(folder)
+    if kind == "onnx" and _predicts_structure(folder):
+        return "Models that predict structures cannot be written as ONNX."
     if kind == "onnx" and (missing := [name for name in ONNX_PACKAGES if find_spec(name) is None]):
         return f'Needs {missing[0]}, which is not installed: `pip install "molfun[onnx]"`'
     return ""
+
+
+def _predicts_structure(folder: RunFolder) -> bool:
+    try:
+        return find_model(folder.spec.model.name).predicts_structure
+    except MolfunError:
+        return False
 
 
 def _adapter_obstacle(folder: RunFolder) -> str:

@@ -108,7 +108,7 @@ def _draw_files(job: PredictionJob, found: pd.DataFrame, paths: dict[int, Path])
             key=f"folded.{job.id}.csv",
         )  # fmt: skip
         st.download_button(
-            f"All {text.plural(len(paths), 'structure')} (zip)", partial(zipped, paths), f"{name}.zip",
+            f"{text.plural(len(paths), 'structure')} (zip)", partial(zipped, paths), f"{name}.zip",
             "application/zip", icon=":material/folder_zip:", on_click="ignore", key=f"folded.{job.id}.zip",
             disabled=not paths, help="One mmCIF file a row, with 100 times the pLDDT as B factors.",
         )  # fmt: skip

@@ -28,7 +28,7 @@ MAX_ERROR_ANGSTROM = 8.0
 MEASURED = "#b4bcc5"
 VIEWER_HEIGHT = 460
 # Perspective: plotly lights meshes wrongly where lines of sight are parallel.
-CAMERA = {"eye": {"x": 0.0, "y": 0.0, "z": 1.6}, "up": {"x": 0.0, "y": 1.0, "z": 0.0}}
+CAMERA = {"eye": {"x": 0.0, "y": 0.0, "z": 1.75}, "up": {"x": 0.0, "y": 1.0, "z": 0.0}}
 MAX_MAP = 500  # longer contact maps are drawn in squares of several residues
 LIGHT = {"ambient": 0.62, "diffuse": 0.55, "specular": 0.12, "roughness": 0.7, "fresnel": 0.05}
 COLORINGS = {"plddt": "pLDDT", "error": "Error", "chain": "Chain"}
@@ -144,10 +144,10 @@ def track_figure(view: StructureView) -> go.Figure:
     figure = make_subplots(rows=rows, cols=1, shared_xaxes=True, vertical_spacing=0.08, row_heights=[3, 2][:rows])
     place = np.arange(1, len(view) + 1)
     names = [f"{label} {letter}" for label, letter in zip(view.labels, view.letters, strict=True)]
-    _add_line(figure, place, 100 * view.plddt, names, "pLDDT, as the model expects", theme.BLUE, ".0f", row=1)
+    _add_line(figure, place, 100 * view.plddt, names, "pLDDT, expected", theme.BLUE, ".0f", row=1)
     if rows == 2:
-        _add_line(figure, place, 100 * view.lddt, names, "lDDT, as it is", theme.VERMILION, ".0f", row=1)
-        _add_line(figure, place, view.errors, names, "Off by, in Å", theme.GREEN, ".1f", row=2, fill="tozeroy")
+        _add_line(figure, place, 100 * view.lddt, names, "lDDT, true", theme.VERMILION, ".0f", row=1)
+        _add_line(figure, place, view.errors, names, "Å off", theme.GREEN, ".1f", row=2, fill="tozeroy")
         figure.update_yaxes(title_text="Å", rangemode="tozero", row=2, col=1)
     for edge in np.flatnonzero(view.starts)[1:]:
         figure.add_vline(x=edge + 0.5, line={"color": theme.GREY, "dash": "dot", "width": 1})
@@ -203,7 +203,8 @@ def contact_figure(view: StructureView) -> go.Figure:
         figure.add_hline(y=edge, line={"color": theme.GREY, "width": 1})
     figure.update_layout(hovermode="closest", showlegend=False)
     figure.update_xaxes(range=[0.5, size + 0.5], constrain="domain")
-    figure.update_yaxes(range=[size + 0.5, 0.5], scaleanchor="x", constrain="domain", showgrid=False)
+    figure.update_yaxes(range=[size + 0.5, 0.5], scaleanchor="x", constrain="domain", constraintoward="top")
+    figure.update_yaxes(showgrid=False)
     return figure
 
 

@@ -63,6 +63,13 @@ def test_an_adapter_needs_lora_on_weights_that_others_have(
     assert bool(said) == bool(found)
 
 
+def test_models_that_predict_structures_are_no_onnx(dataset: Dataset, home: Any) -> None:
+    spec = {"data": {"dataset": dataset.id}, "model": {"name": "esmfold_small", "weights": "random"}}
+    folder = RunStore(home).create(RunSpec.parse(spec), run_id="x")
+    assert obstacle(folder, "onnx") == "Models that predict structures cannot be written as ONNX."
+    assert obstacle(folder, "merged") == ""
+
+
 def test_exports_are_listed_with_file_cause_or_phase(run: RunFolder) -> None:
     done = write_export(run, 1, "merged", status="finished", difference=4e-7)
     done.zip_path.write_bytes(b"x" * 2_000_000)

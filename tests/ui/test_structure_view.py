@@ -46,7 +46,7 @@ def test_residues_that_were_not_measured_are_gaps(protein: Protein) -> None:
     assert np.isfinite(np.delete(view.errors, range(20, 25))).all()
     tube = build_tube(view.measured, view.measured_starts, view.kinds(view.measured))
     assert not set(range(20, 25)) & set(tube.vertex_residue.tolist())
-    errors = next(line for line in track_figure(view).data if line.name == "Off by, in Å")
+    errors = next(line for line in track_figure(view).data if line.name == "Å off")
     assert np.isnan(errors.y[20:25]).all()
     assert not errors.connectgaps
     assert view.measured_contacts is not None
@@ -126,7 +126,7 @@ def test_the_map_has_predictions_above_the_diagonal_and_measured_contacts_below(
 def test_a_prediction_alone_is_drawn(protein: Protein, coloring: str) -> None:
     view = view_structure(predict(protein))
     assert not view.is_compared
-    assert [line.name for line in track_figure(view).data] == ["pLDDT, as the model expects"]
+    assert [line.name for line in track_figure(view).data] == ["pLDDT, expected"]
     assert len(contact_figure(view).data) == 1
     assert "Measured" not in [trace.name for trace in viewer_figure(view, coloring).data]
 
