@@ -192,6 +192,7 @@ def test_data_saves_an_uploaded_table_and_offers_a_run(home: Path) -> None:
         ("header.csv", b"sequence,value\n", "no rows"),
         ("letters.csv", table([*GOOD, "ACDEFGHI1KLMNPQR,2.0"]), "position 9"),
         ("text.csv", table([*GOOD[:20], "ACDEFGHIKLMNPQR,high"]), "high"),
+        ("gap.csv", table([*GOOD, ",2.0"]), "expected a sequence, found nothing"),
         ("one.csv", table(GOOD[:1]), "row"),
         ("constant.csv", table([f"{RESIDUES}{letter},1.0" for letter in RESIDUES]), "one class"),
     ],
