@@ -18,7 +18,7 @@ from molfun.runs.certainty import read_predictions
 from molfun.runs.evidence_scores import classes_of
 from molfun.runs.folder import RunFolder
 from molfun.tracking.reader import read_events
-from molfun.ui import charts, outcomes, score_figures, text
+from molfun.ui import charts, outcomes, score_figures, structure_scores, text
 from molfun.ui.distributions import band_figure
 from molfun.ui.markers import markers_of
 from molfun.ui.run_curves import USUAL_SMOOTHING, read_curves
@@ -100,6 +100,8 @@ def prediction_figures(evidence: Evidence) -> Figures:
             classes = classes_of(evidence.dataset, predictions, task)
             flat = flatten_residues(predictions, classes) if task == "per_residue" else predictions
             return _of_classes(flat, classes, "residues" if task == "per_residue" else "rows")
+        if task == "structure":
+            return _of_structures(predictions)
         return _of_numbers(predictions) if task == "regression" else {}
     except (TypeError, ValueError):  # somebody else's table under that name
         return {}
@@ -109,6 +111,16 @@ def _of_numbers(predictions: pd.DataFrame) -> Figures:
     return {
         "Predicted against true values of the test rows": outcomes.predicted_figure(predictions),
         "Predicted minus true value": score_figures.residual_figure(predictions),
+    }
+
+
+def _of_structures(predictions: pd.DataFrame) -> Figures:
+    targets = structure_scores.score_numbers(predictions)
+    if targets.empty:
+        return {}
+    return {
+        "Scores of the test targets": structure_scores.target_figure(targets),
+        "lDDT of the test targets against the one that the model expects": structure_scores.confidence_figure(targets),
     }
 
 

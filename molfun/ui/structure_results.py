@@ -13,9 +13,8 @@ from molfun.ui import shell, text
 from molfun.ui.live_chart import CONFIG
 from molfun.ui.row_panels import chosen_row
 from molfun.ui.structure_panels import draw_structure, read_view
-from molfun.ui.structure_scores import confidence_figure, size_figure, target_figure, target_table
+from molfun.ui.structure_scores import confidence_figure, score_numbers, size_figure, target_figure, target_table
 
-NEEDED = {"row", "name", "num_residues", "plddt", "lddt"}
 FORMAT = {"Mean pLDDT": "{:.3f}", "Residues": "{:,.0f}"}
 
 
@@ -26,11 +25,12 @@ def draw_confidence(predictions: pd.DataFrame, *, key: str) -> None:
         predictions: `row`, `name`, `num_residues`, `plddt`, `lddt` and the other scores of the test rows.
         key: Of the chart.
     """
-    if not set(predictions) >= NEEDED:
+    targets = score_numbers(predictions)
+    if targets.empty:
         st.caption("The table of predictions has no scores of structures.")
         return
     st.plotly_chart(
-        confidence_figure(_numbers(predictions)), key=key, config=CONFIG, selection_mode="points",
+        confidence_figure(targets), key=key, config=CONFIG, selection_mode="points",
         on_select=lambda: _choose(chosen_row(st.session_state[key])), alt="lDDT against pLDDT of every test target",
     )  # fmt: skip
 
@@ -43,9 +43,7 @@ def draw_targets(folder: RunFolder, dataset: Dataset | None, predictions: pd.Dat
         dataset: Its data, None where they were removed: then there is nothing to superpose with.
         predictions: As in `draw_confidence`, None where there are none.
     """
-    if predictions is None or predictions.empty or not set(predictions) >= NEEDED:
-        return
-    targets = _numbers(predictions)
+    targets = pd.DataFrame() if predictions is None else score_numbers(predictions)
     if targets.empty:
         return
     st.subheader("Targets", anchor=False)
@@ -57,14 +55,6 @@ def draw_targets(folder: RunFolder, dataset: Dataset | None, predictions: pd.Dat
     view = read_view(folder.structure_path(row), "" if dataset is None else dataset.id, row)
     if view is not None:
         draw_structure(view, key="target")
-
-
-def _numbers(predictions: pd.DataFrame) -> pd.DataFrame:
-    """Return the table with scores as numbers: it may be somebody else's."""
-    scores = [name for name in predictions if name not in ("name", "target")]
-    numbers = predictions.assign(**{name: pd.to_numeric(predictions[name], errors="coerce") for name in scores})
-    known = numbers[numbers["row"].notna()]
-    return known.assign(row=known["row"].astype(int), name=known["name"].astype(str)).drop_duplicates("row")
 
 
 def _draw_table(targets: pd.DataFrame) -> None:

@@ -12,8 +12,23 @@ from molfun.ui import text, theme
 from molfun.ui.charts import empty_figure
 
 SCORES: Mapping[str, str] = {"lddt": theme.BLUE, "tm_score": theme.VERMILION, "gdt_ts": theme.GREEN}
+NEEDED = {"row", "name", "num_residues", "plddt", "lddt"}
 NAMED = 40  # more names than this cannot be read
 MAX_DOTS = 3_000
+
+
+def score_numbers(predictions: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows of a table of predictions with scores as numbers, none where it has no scores of structures.
+
+    Args:
+        predictions: `row`, `name`, `num_residues`, `plddt`, `lddt` and other scores; may be somebody else's.
+    """
+    if not set(predictions) >= NEEDED:
+        return pd.DataFrame()
+    scores = [name for name in predictions if name not in ("name", "target")]
+    numbers = predictions.assign(**{name: pd.to_numeric(predictions[name], errors="coerce") for name in scores})
+    known = numbers[numbers["row"].notna()]
+    return known.assign(row=known["row"].astype(int), name=known["name"].astype(str)).drop_duplicates("row")
 
 
 def confidence_figure(targets: pd.DataFrame) -> go.Figure:

@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 
 from molfun.runs.store import RunFolder
+from molfun.ui.evidence_bundle import evidence_html
 from molfun.ui.structure_scores import confidence_figure, size_figure, target_figure, target_table
 from tests.drawn_pages import draw, words
 from tests.folded_runs import save_folded_run
@@ -98,6 +99,12 @@ def test_tables_of_others_draw_what_they_can(run: RunFolder, change: str) -> Non
     }[change]  # fmt: skip
     table.to_parquet(path)
     assert not draw("live", run=run.id).exception
+
+
+def test_evidence_has_the_scores_of_targets(run: RunFolder) -> None:
+    page = evidence_html([run])
+    assert "Scores of the test targets" in page
+    assert "lDDT of the test targets against the one that the model expects" in page
 
 
 def test_figures_of_scores_carry_the_row_of_each_target() -> None:
