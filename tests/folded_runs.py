@@ -49,6 +49,7 @@ def save_folded_run(home: Path, run_id: str = "folded") -> tuple[RunFolder, Data
                      "plddt": float(folded.plddt.mean()), **_scores(folded, protein)})  # fmt: skip
     table = pd.DataFrame(rows)
     table.to_parquet(folder.predictions / "test.parquet")
+    table[["row", "name"]].assign(before_training=0.1).to_parquet(folder.predictions / "baselines.parquet")
     means = table[["lddt", "tm_score", "gdt_ts", "rmsd"]].mean().to_dict()
     folder.write_scoreboard({"primary": "lddt", "test": {"metrics": means, "rows": len(table)}, "weights": "random",
                              "baselines": {"before_training": {"lddt": 0.1}}})  # fmt: skip

@@ -80,8 +80,12 @@ def read_validation(folder: RunFolder) -> pd.DataFrame | None:
 
 
 def read_baselines(folder: RunFolder) -> pd.DataFrame | None:
-    """Return what the baselines predict for the test rows, a column each; None where that cannot be read."""
-    return _read_table(folder, "baselines.parquet", {"row", "target"})
+    """Return what the baselines predict for the test rows, a column each beside `row` and `target`.
+
+    None where that cannot be read. Of structures `target` is the name, and a baseline's column its lDDT.
+    """
+    table = _read_table(folder, "baselines.parquet", {"row", "target"})
+    return table if table is None else table.drop(columns="name", errors="ignore")
 
 
 def _read_table(folder: RunFolder, name: str, needed: set[str]) -> pd.DataFrame | None:

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from molfun.runs.certainty import read_baselines
 from molfun.runs.store import RunFolder
 from molfun.ui.evidence_bundle import evidence_html
 from molfun.ui.structure_scores import confidence_figure, size_figure, target_figure, target_table
@@ -99,6 +100,12 @@ def test_tables_of_others_draw_what_they_can(run: RunFolder, change: str) -> Non
     }[change]  # fmt: skip
     table.to_parquet(path)
     assert not draw("live", run=run.id).exception
+
+
+def test_the_model_before_training_is_the_only_baseline(run: RunFolder) -> None:
+    table = read_baselines(run)
+    assert table is not None
+    assert list(table.columns) == ["row", "before_training", "target"]
 
 
 def test_evidence_has_the_scores_of_targets(run: RunFolder) -> None:
