@@ -12,6 +12,7 @@ from types import ModuleType
 
 import pytest
 
+from molfun.adapters.catalog import MODELS
 from tests.browser.test_gallery import AT_WORK, EMPTY, NARROW, SCHEMES
 
 ROOT = Path(__file__).parents[1]
@@ -127,6 +128,19 @@ def test_training_page_shows_the_example_as_it_is() -> None:
     code = re.search(r"(?s)```python\n(class BitFit.*?)```", page)
     assert code is not None
     assert code[1] in (ROOT / "examples" / "own_strategy.py").read_text(encoding="utf-8")
+
+
+def test_models_page_has_the_facts_of_the_catalog() -> None:
+    page, models = (ROOT / "docs" / "models.md").read_text(encoding="utf-8"), script("models")
+    assert models.with_table(page, models.FACTS, models.facts()) == page, "run: python docs/models.py --write"
+    assert models.names_between(page, models.MEMORY) == list(MODELS.own), "run: python docs/models.py --memory"
+
+
+def test_models_page_shows_the_example_as_it_is() -> None:
+    page = (ROOT / "docs" / "models.md").read_text(encoding="utf-8")
+    code = re.search(r"(?s)```python\n(card = custom_card.*?)model = ", page)
+    assert code is not None
+    assert code[1] in (ROOT / "examples" / "own_model.py").read_text(encoding="utf-8").replace("\n    ", "\n")
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "examples").glob("*.py")), ids=lambda path: path.name)

@@ -9,7 +9,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from molfun.adapters.alphabet import Alphabet
 from molfun.adapters.catalog import ModelCard
@@ -75,6 +75,23 @@ class BaseAdapter(nn.Module, ABC):
     def get_excluded_modules(self) -> list[nn.Module]:
         """Return modules that never enter the loss (contact heads, poolers) and so are never trained."""
         return []
+
+    def can_begin_at(self, depth: int, *, is_whole: bool) -> bool:
+        """Tell whether `run_to` and `run_from` can divide the trunk behind so many blocks.
+
+        Args:
+            depth: Number of blocks before the division.
+            is_whole: Whether what runs behind the last block lies before it, too.
+        """
+        return False
+
+    def run_to(self, batch: Batch, depth: int, *, is_whole: bool) -> tuple[Tensor, ...]:
+        """Return the states behind the first `depth` blocks, one float [B, L, D] a chain."""
+        raise NotImplementedError
+
+    def run_from(self, states: tuple[Tensor, ...], batch: Batch, depth: int) -> Trunk:
+        """Return what `forward` returns, from the states behind the first `depth` blocks."""
+        raise NotImplementedError
 
     def set_gradient_checkpointing(self, *, enabled: bool) -> None:
         """Let blocks in training mode compute again in the backward pass instead of keeping what is between.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +37,48 @@ class EncoderAdapter(BaseAdapter):
         output = self.backbone(input_ids=chain.tokens_BL, attention_mask=chain.mask_BL.long())
         hidden_BLD: torch.Tensor = output.last_hidden_state
         return hidden_BLD
+
+    @override
+    def can_begin_at(self, depth: int, *, is_whole: bool) -> bool:
+        # T5's first block computes the position bias of all.
+        return is_whole or self.card.family != "t5"
+
+    @override
+    def run_to(self, batch: Batch, depth: int, *, is_whole: bool) -> tuple[torch.Tensor, ...]:
+        if is_whole:
+            return self.forward(batch).hidden
+        found: list[torch.Tensor] = []
+        hook = self.get_trunk_blocks()[depth - 1].register_forward_hook(lambda *call: found.append(_states(call[-1])))
+        try:
+            with self._blocks(slice(depth)):
+                for chain in batch.chains:
+                    self._encode(chain)
+        finally:
+            hook.remove()
+        return tuple(found)
+
+    @override
+    def run_from(self, states: tuple[torch.Tensor, ...], batch: Batch, depth: int) -> Trunk:
+        embedder, hidden = self.get_input_embedder(), []
+        with self._blocks(slice(depth, None)):
+            for chain, own in zip(batch.chains, states, strict=True):
+                hook = embedder.register_forward_hook(lambda *call, own=own: own)
+                try:
+                    hidden.append(self._encode(chain))
+                finally:
+                    hook.remove()
+        return Trunk(tuple(hidden), tuple(chain.residues_BL for chain in batch.chains))
+
+    @contextmanager
+    def _blocks(self, kept: slice) -> Iterator[None]:
+        """Let the trunk consist of some of its blocks within the block of code."""
+        holder = self.backbone.get_submodule(self.names.blocks)
+        whole = holder._modules
+        holder._modules = {str(i): block for i, block in enumerate(list(whole.values())[kept])}
+        try:
+            yield
+        finally:
+            holder._modules = whole
 
     @override
     def get_trunk_blocks(self) -> list[nn.Module]:
@@ -137,3 +181,9 @@ def _from_package(card: ModelCard, names: Names, place: str) -> nn.Module:
 
 def _load(names: Names, place: str, problem: str) -> nn.Module:
     return load_model(names.model_class, place, problem, unused=names.excluded, **names.options)
+
+
+def _states(output: Any) -> torch.Tensor:
+    """Return the hidden states of what a block returned: these alone, or first of several."""
+    states: torch.Tensor = output[0] if isinstance(output, tuple) else output
+    return states

@@ -89,13 +89,10 @@ class OpenFoldAdapter(BaseAdapter):
         mask = joined.mask_BJ.to(row.dtype)
         pair_mask = mask[:, :, None] * mask[:, None, :]
         options = {"chunk_size": self.chunk_size or None, "_mask_trans": model.config._mask_trans}
-        # One row of an alignment that is masked altogether: it only lets the pair states through.
-        empty = row.new_zeros(*mask.shape, model.extra_msa_embedder.c_in)
-        empty[..., 0] = 1.0
-        pair = model.extra_msa_stack(
-            model.extra_msa_embedder(empty[:, None]), pair, msa_mask=torch.zeros_like(mask)[:, None],
-            pair_mask=pair_mask, **options,
-        )  # fmt: skip
+        for block in model.extra_msa_stack.blocks:
+            # What no further sequence leaves of the mean over sequences: a bias, divided by what keeps it from 0 / 0.
+            mean = block.outer_product_mean
+            pair = block.pair_stack(pair + mean.linear_out.bias / mean.eps, pair_mask=pair_mask, **options)
         rows, pair, single = model.evoformer(row[:, None], pair, msa_mask=mask[:, None], pair_mask=pair_mask, **options)
         return rows[:, 0], pair, single
 
@@ -126,17 +123,19 @@ class OpenFoldAdapter(BaseAdapter):
     @override
     def get_excluded_modules(self) -> list[nn.Module]:
         """Return its heads, and what only reads further sequences of an alignment: there are none."""
-        extra = self.backbone.get_submodule("extra_msa_stack.blocks").children()
-        names = ("msa_att_row", "msa_att_col", "msa_transition")
-        never = [block.get_submodule(name) for block in extra for name in names]
+        names = ("msa_att_row", "msa_att_col", "msa_transition", "outer_product_mean")
+        never = [block.get_submodule(name) for block in self._extra_blocks() for name in names]
         never += [self.backbone.get_submodule(name) for name in ("aux_heads", "extra_msa_embedder")]
         return never if self.wants_structure else [*never, self.backbone.get_submodule("structure_module")]
 
     @override
     def set_gradient_checkpointing(self, *, enabled: bool) -> None:
         # OpenFold's own is the reentrant form.
-        extra = self.backbone.get_submodule("extra_msa_stack.blocks").children()
+        extra = [block.get_submodule("pair_stack") for block in self._extra_blocks()]
         set_checkpointing([*extra, *self.get_trunk_blocks()], enabled=enabled)
+
+    def _extra_blocks(self) -> list[nn.Module]:
+        return list(self.backbone.get_submodule("extra_msa_stack.blocks").children())
 
     @property
     @override
@@ -184,9 +183,8 @@ def _settings(card: ModelCard, package: OpenFold) -> Any:
     config = package.model_config(card.config["preset"])
     config.globals.chunk_size = config.globals.blocks_per_ckpt = None
     changes = {name: value for name, value in card.config.items() if name != "preset"}
-    # Checkpoints of the extra stack are on in every preset, in the reentrant form; chunks would be tuned by trial.
-    changes["model.extra_msa.extra_msa_stack.ckpt"] = False
-    changes |= {f"model.{stack}.tune_chunk_size": False for stack in ("evoformer_stack", "extra_msa.extra_msa_stack")}
+    # Chunks would be tuned by trial, which is not for training.
+    changes["model.evoformer_stack.tune_chunk_size"] = False
     config.update_from_flattened_dict(changes)
     return config
 
