@@ -30,6 +30,8 @@ def tiny_spec(home: Path, table: Path, *, strategy: str = "", **changes: Any) ->
     """Return the spec of a run on it; `training__epochs=3` changes training.epochs."""
     values = {"data": {"table": str(table)}, "model": {"name": "esm2_8m", "weights": "random"}}
     told = {"training.batch_size": 4, "training.num_threads": 1, "strategy.amp": False}
+    # Epochs that read what was computed before would be over before anybody can look, steer or kill.
+    told |= {"training.keep_frozen": False}
     told |= {name.replace("__", "."): value for name, value in changes.items()}
     return plan_run(home, values, strategy=strategy, changes=told)[0]
 

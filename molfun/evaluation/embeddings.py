@@ -16,16 +16,18 @@ from molfun.data.dataset import Dataset
 from molfun.data.labels import NO_LABEL
 from molfun.evaluation.baselines import MAX_ROWS, ResidueStates, training_rows
 from molfun.models.precision import Precision
-from molfun.types import Trunk
+from molfun.types import Batch, Trunk
 
 BATCH_TOKENS = 8_192
 MAX_BYTES = 2 * 1024**3
+ReadTrunk = Callable[[Batch], Trunk]
 
 
 @torch.no_grad()
 def embed_dataset(
-    adapter: BaseAdapter, dataset: Dataset, precision: Precision, *, max_seconds: float, on_batch: Callable[[], None]
-) -> np.ndarray | None:
+    adapter: BaseAdapter, dataset: Dataset, precision: Precision, *, max_seconds: float, on_batch: Callable[[], None],
+    trunk: ReadTrunk | None = None,
+) -> np.ndarray | None:  # fmt: skip
     """Return the mean over residues of the last states, chains side by side.
 
     Args:
@@ -34,6 +36,7 @@ def embed_dataset(
         precision: Numbers to compute in, and the device.
         max_seconds: Give up after this time.
         on_batch: Called after each batch.
+        trunk: Answers in place of the adapter, from states that are kept.
 
     Returns:
         float32 [rows of `dataset.frame`, chains * D], NaN in rows of neither; None where time ran out.
@@ -54,8 +57,8 @@ def embed_dataset(
         size = max(1, BATCH_TOKENS // max(1, sum(map(len, longest_first[0].tokens))))
         chosen, longest_first = longest_first[:size], longest_first[size:]
         with precision.autocast():
-            trunk = adapter(collate(chosen).to(precision.device))
-        means = _means(trunk).cpu().numpy()
+            states = (trunk or adapter)(collate(chosen).to(precision.device))
+        means = _means(states).cpu().numpy()
         if not found.shape[1]:
             found = np.full((len(dataset.frame), means.shape[1]), np.nan, np.float32)
         found[[row.row_id for row in chosen]] = means
@@ -65,8 +68,9 @@ def embed_dataset(
 
 @torch.no_grad()
 def embed_residues(
-    adapter: BaseAdapter, dataset: Dataset, precision: Precision, *, max_seconds: float, on_batch: Callable[[], None]
-) -> ResidueStates | None:
+    adapter: BaseAdapter, dataset: Dataset, precision: Precision, *, max_seconds: float, on_batch: Callable[[], None],
+    trunk: ReadTrunk | None = None,
+) -> ResidueStates | None:  # fmt: skip
     """Return the last states of residues that have a label: of the test rows, and of training rows up to 20,000.
 
     Args:
@@ -75,6 +79,7 @@ def embed_residues(
         precision: Numbers to compute in, and the device.
         max_seconds: Give up after this time.
         on_batch: Called after each batch.
+        trunk: As in `embed_dataset`.
 
     Returns:
         None where time ran out, a sequence does not fit whole, or the states of the test rows would take 2 GB.
@@ -88,7 +93,7 @@ def embed_residues(
     for rows in parts:
         if rows["chain_1"].str.len().max() > adapter.max_residues:
             return None
-        states = _residue_states(adapter, rows, precision, end, on_batch)
+        states = _residue_states(adapter, rows, precision, end, on_batch, trunk)
         if states is None:
             return None
         found.append(states)
@@ -96,8 +101,9 @@ def embed_residues(
 
 
 def _residue_states(
-    adapter: BaseAdapter, rows: pd.DataFrame, precision: Precision, end: float, on_batch: Callable[[], None]
-) -> tuple[np.ndarray, np.ndarray] | None:
+    adapter: BaseAdapter, rows: pd.DataFrame, precision: Precision, end: float, on_batch: Callable[[], None],
+    trunk: ReadTrunk | None,
+) -> tuple[np.ndarray, np.ndarray] | None:  # fmt: skip
     """Return (states, labels) of the labelled residues of rows, end to end in their order; None beyond time or size."""
     encoded = SequenceRows(
         [rows["chain_1"].tolist()], encoder=adapter.alphabet, max_residues=adapter.max_residues,
@@ -113,7 +119,7 @@ def _residue_states(
         assert batch.targets is not None
         assert batch.target_mask is not None
         with precision.autocast():
-            hidden_BLD = adapter(batch).hidden[0]
+            hidden_BLD = (trunk or adapter)(batch).hidden[0]
         for row, hidden_LD, target_L, mask_L in zip(chosen, hidden_BLD, batch.targets, batch.target_mask, strict=True):
             found[row.row_id] = hidden_LD[mask_L].float().cpu().numpy(), target_L[mask_L].cpu().numpy()
             num_bytes += found[row.row_id][0].nbytes

@@ -114,6 +114,12 @@ class PooledHead(nn.Module):
         self.norm = nn.LayerNorm(num_inputs)
         self.layers = build_layers(num_inputs, num_outputs, settings)
 
+    @property
+    def fixed_pooling(self) -> str:
+        """The pooling of chains, "mean" or "cls", where the head needs nothing else of the trunk; "" where it does."""
+        kinds = {MeanPooling: "mean", ClsPooling: "cls"}
+        return "" if self.interface is not None else kinds.get(type(self.pooling[0]), "")
+
     @override
     def forward(self, trunk: Trunk) -> Tensor:
         """Return float32 [B] for one output, [B, C] for several."""

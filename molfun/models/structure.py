@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -9,7 +10,7 @@ from torch import Tensor, nn
 from typing_extensions import override
 
 from molfun.adapters.base import BaseAdapter, device_of
-from molfun.types import Batch
+from molfun.types import Batch, Trunk
 
 
 class MolfunStructureModel(nn.Module):
@@ -48,11 +49,13 @@ class MolfunStructureModel(nn.Module):
         self.prepared_by = ""
         self.prepared_about: dict[str, Any] = {}
         self.lora_config: Any = None
+        # Answers the trunk in its place within a fit, where its frozen beginning is kept (`training.prefix_cache`).
+        self.prefix: Callable[[Batch], Trunk] | None = None
 
     @override
     def forward(self, batch: Batch) -> dict[str, Any]:
         """Return {"preds"}: float32 [B] in the user's unit, logits [B, C], logits [B, L, C] per residue, or `Folds`."""
-        trunk = self.adapter(batch)
+        trunk = self.adapter(batch) if self.prefix is None else self.prefix(batch)
         # The head is small and its sums are long: full precision costs nothing and keeps small differences.
         with torch.autocast(self.device.type, enabled=False):
             outputs = self.head(trunk)

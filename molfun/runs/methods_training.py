@@ -31,8 +31,10 @@ def model_sentences(facts: Mapping[str, Any]) -> list[str]:
 _STRUCTURE_HEAD = (
     "The head updates the backbone frame and the torsion angles that the structure module found for each residue."
 )
-_POOLING = {"mean": "the mean", "cls": "the first (CLS)", "attention": "a learned weighting",
-            "interface": "the mean, beside a learned weighting of the states of pairs of residues of two chains,"}  # fmt: skip
+_POOLING = {
+    "mean": "the mean", "cls": "the first (CLS)", "attention": "a learned weighting",
+    "interface": "the mean, beside a learned weighting of the states of pairs of residues of two chains,",
+}  # fmt: skip
 
 
 def _start(name: str, weights: str) -> str:

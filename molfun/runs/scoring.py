@@ -8,6 +8,8 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -32,6 +34,7 @@ from molfun.runs.folder import RunFolder
 from molfun.runs.loading import build_run_model
 from molfun.training.checkpoint import BEST, LAST, load_weights
 from molfun.training.distributed import BaseDistributedStrategy
+from molfun.training.prefix_cache import frozen_prefix, frozen_trunk
 from molfun.types import Batch
 
 logger = logging.getLogger("molfun.worker")
@@ -39,6 +42,19 @@ logger = logging.getLogger("molfun.worker")
 SECONDS_BETWEEN_SIGNS = 1.0
 # The baseline on the frozen trunk may take this long, or this share of the run.
 FEWEST_SECONDS, SHARE_OF_RUN = 60.0, 0.2
+
+
+@dataclass(frozen=True)
+class Frozen:
+    """Where states behind frozen parts are kept.
+
+    Attributes:
+        folder: None keeps none.
+        max_gigabytes: Of all of them together, in 10^9 bytes.
+    """
+
+    folder: Path | None
+    max_gigabytes: float
 
 
 def score(
@@ -50,6 +66,7 @@ def score(
     validation: DataLoader[Any],
     distributed: BaseDistributedStrategy,
     amp: bool,
+    frozen: Frozen,
 ) -> None:
     """Predict the test rows on all processes and write their scores beside those of simple baselines.
 
@@ -63,6 +80,7 @@ def score(
         validation: Batches of the validation rows.
         distributed: How the run is spread.
         amp: Whether to compute in mixed precision.
+        frozen: Where states behind frozen parts are kept.
     """
     if not len(loader):
         logger.info("The split has no test rows, so there is no test score.")
@@ -78,17 +96,18 @@ def score(
             return predict_structures(model, shared, precision, collect=distributed.collect, keep=keep)
         return predict_table(model, shared, precision, classes=dataset.classes, collect=distributed.collect)
 
-    table, scores = predict(loader, keep=_StructureFolder(folder, dataset))
-    board = _write_scores(folder, dataset, manifest, table, scores) if main else {}
-    # After the test score, which a validation row that breaks must not cost.
-    if len(validation):
-        rows, _ = predict(validation)
-        if main:
-            _write_rows(folder, dataset, rows, "val")
+    with frozen_prefix(model, precision, frozen.folder, max_gigabytes=frozen.max_gigabytes):
+        table, scores = predict(loader, keep=_StructureFolder(folder, dataset))
+        board = _write_scores(folder, dataset, manifest, table, scores) if main else {}
+        # After the test score, which a validation row that breaks must not cost.
+        if len(validation):
+            rows, _ = predict(validation)
+            if main:
+                _write_rows(folder, dataset, rows, "val")
     if dataset.task == "structure":
         _score_untrained(folder, dataset, board, loader, distributed, precision)
     elif main:
-        _add_baselines(folder, dataset, table, board, precision)
+        _add_baselines(folder, dataset, table, board, precision, frozen)
     logger.info("Test: %s", ", ".join(f"{k} {v:.4g}" for k, v in scores.items()))
 
 
@@ -179,17 +198,20 @@ def _write_scores(
 
 
 def _add_baselines(
-    folder: RunFolder, dataset: Dataset, table: pd.DataFrame, board: Mapping[str, Any], precision: Precision
-) -> None:
+    folder: RunFolder, dataset: Dataset, table: pd.DataFrame, board: Mapping[str, Any], precision: Precision,
+    frozen: Frozen,
+) -> None:  # fmt: skip
     """Write what simple baselines reach on the test rows beside the scores of the run."""
-    baselines = _predict_baselines(folder, dataset, precision)
+    baselines = _predict_baselines(folder, dataset, precision, frozen)
     folder.write_scoreboard({**board, "baselines": score_baselines(dataset, baselines)})
     _keep_baselines(folder, dataset, table, baselines)
 
 
-def _predict_baselines(folder: RunFolder, dataset: Dataset, precision: Precision) -> dict[str, np.ndarray]:
+def _predict_baselines(
+    folder: RunFolder, dataset: Dataset, precision: Precision, frozen: Frozen
+) -> dict[str, np.ndarray]:
     try:
-        known = _embeddings(folder, dataset, precision)
+        known = _embeddings(folder, dataset, precision, frozen)
         if isinstance(known, ResidueStates):
             return predict_baselines(dataset, states=known)
         return predict_baselines(dataset, embeddings=known)
@@ -198,7 +220,9 @@ def _predict_baselines(folder: RunFolder, dataset: Dataset, precision: Precision
         return {}
 
 
-def _embeddings(folder: RunFolder, dataset: Dataset, precision: Precision) -> np.ndarray | ResidueStates | None:
+def _embeddings(
+    folder: RunFolder, dataset: Dataset, precision: Precision, frozen: Frozen
+) -> np.ndarray | ResidueStates | None:
     """Return the states of a trunk that nobody trained, None where that would take too long."""
     embed = embed_residues if dataset.task == "per_residue" else embed_dataset
     spent = time.time() - float(folder.read_state().get("started") or time.time())
@@ -207,8 +231,10 @@ def _embeddings(folder: RunFolder, dataset: Dataset, precision: Precision) -> np
         with torch.random.fork_rng():
             torch.manual_seed(folder.spec.training.seed)
             adapter = build_adapter(model.name, model.weights, load=True)
-        found = embed(adapter, dataset, precision, max_seconds=max(FEWEST_SECONDS, SHARE_OF_RUN * spent),
-                      on_batch=_Signs(folder))  # fmt: skip
+        is_pooled, limit = dataset.task != "per_residue", max(FEWEST_SECONDS, SHARE_OF_RUN * spent)
+        with frozen_trunk(adapter.to(precision.device).eval(), precision, frozen.folder, is_pooled=is_pooled,
+                          max_gigabytes=frozen.max_gigabytes) as trunk:  # fmt: skip
+            found = embed(adapter, dataset, precision, max_seconds=limit, on_batch=_Signs(folder), trunk=trunk)
     except (MolfunError, OSError, RuntimeError, MemoryError) as error:
         logger.warning("The baseline on the frozen trunk could not be computed: %s", error)
         return None

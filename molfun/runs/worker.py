@@ -37,7 +37,7 @@ from molfun.runs.preflight import check_room, forecast_seconds
 from molfun.runs.process import threads_wanted
 from molfun.runs.recording import FolderCallback, Onlooker, how_it_ended
 from molfun.runs.report import Report, SupervisedReport
-from molfun.runs.scoring import score
+from molfun.runs.scoring import Frozen, score
 from molfun.runs.secrets import guard_streams, redact, secret_values
 from molfun.runs.spec import RunSpec
 from molfun.runs.steering import checkpoint_of
@@ -109,7 +109,10 @@ class Worker:
         if not any(self.distributed.collect(bool(self.signalled))):
             test, val = (self._loader(dataset, model, part) for part in ("test", "val"))
             amp = strategy.settings.amp
-            score(self.folder, dataset, model, test, validation=val, distributed=self.distributed, amp=amp)
+            frozen = Frozen(self._prefix_folder(), self.spec.training.keep_frozen_gb)
+            score(
+                self.folder, dataset, model, test, validation=val, distributed=self.distributed, amp=amp, frozen=frozen
+            )
         return how_it_ended(progress)
 
     def _fitting(self, dataset: Dataset, max_residues: int) -> Dataset:
@@ -156,6 +159,7 @@ class Worker:
                 gradient_checkpointing=training.gradient_checkpointing, seed=training.seed,
                 deterministic=training.deterministic,
                 rehearse_batch=heaviest_batch(train) if self.spec.launch.rehearse else None,
+                prefix_cache=self._prefix_folder(), prefix_cache_gb=training.keep_frozen_gb,
             )  # fmt: skip
         except BaseException as error:
             with suppress(OSError):  # where the disk is full
@@ -163,6 +167,12 @@ class Worker:
             raise
         self._end_trackers(tracker, how_it_ended(callback.progress)[0])
         return callback.progress
+
+    def _prefix_folder(self) -> Path | None:
+        """Return where states behind the frozen part are kept; None where the same rows hardly ever come again."""
+        training = self.spec.training
+        wants = training.keep_frozen and not training.crop_size and not self.distributed.shares_weights
+        return self.home / "cache" / "frozen" if wants else None
 
     def _end_trackers(self, tracker: BaseTracker, status: Status, cause: str = "") -> None:
         tracker.end_run(status, cause)

@@ -24,6 +24,7 @@ from molfun.training.ema import put_average
 from molfun.training.groups import ParamGroup
 from molfun.training.loaders import RankLoader
 from molfun.training.loop import Loop
+from molfun.training.prefix_cache import frozen_prefix
 from molfun.training.randomness import deterministic_operations, seed_everything
 from molfun.training.rehearsal import rehearse
 from molfun.training.resuming import resume, start_afresh
@@ -115,6 +116,8 @@ class FinetuneStrategy(ABC):
         seed: int | None = None,
         deterministic: bool = False,
         rehearse_batch: Batch | None = None,
+        prefix_cache: Path | str | None = None,
+        prefix_cache_gb: float = 20.0,
     ) -> list[dict[str, float]]:
         """Train, validate, checkpoint and record.
 
@@ -138,6 +141,10 @@ class FinetuneStrategy(ABC):
             deterministic: Let torch use only operations that repeat their bits.
             rehearse_batch: The heaviest batch (`molfun.data.batches.heaviest_batch`), computed once before the first
                 step and forgotten, so that too little memory shows at once; no bit of the result depends on it.
+            prefix_cache: Folder in which states behind the frozen beginning of the trunk are kept, so that they are
+                computed once a sequence and not once an epoch; None computes them anew. Rows must not be cropped at
+                random, or few are found again. Without effect where every block trains, and under FSDP.
+            prefix_cache_gb: Most that folder may hold, in 10^9 bytes; what was not used for the longest time goes.
 
         Returns:
             One dict an epoch: epoch, train_loss, seconds, and with validation val_loss and val_<metric>.
@@ -178,6 +185,8 @@ class FinetuneStrategy(ABC):
                 resume(loop, resume_from)
             # A tracker that fails is named once and set aside.
             guarded = CompositeTracker([tracker]) if tracker and distributed.is_main_process else NullTracker()
+            kept = None if prefix_cache is None or distributed.shares_weights else Path(prefix_cache)
+            stack.enter_context(frozen_prefix(model, loop.precision, kept, max_gigabytes=prefix_cache_gb))
             if rehearse_batch is not None and loop.wants_epoch:
                 loop.callbacks.on_rehearsal(loop, rehearse(loop, rehearse_batch))
             self._run(loop, val_part, guarded)

@@ -60,6 +60,11 @@ class BaseDistributedStrategy(ABC):
         """True in the one process that writes."""
         return self.rank == 0
 
+    @property
+    def shares_weights(self) -> bool:
+        """Whether no process holds all of the model, so that parts of it cannot be run alone."""
+        return False
+
     def setup(self) -> None:
         """Join the process group; a second call inside the first only counts."""
         return
@@ -236,6 +241,11 @@ class FSDPStrategy(DDPStrategy):
     Every trunk block is a unit that is put together only while it computes. After `fit` the model stays shared out;
     load a checkpoint into a new model to use it elsewhere.
     """
+
+    @property
+    @override
+    def shares_weights(self) -> bool:
+        return True
 
     @override
     def wrap_model(self, model: MolfunStructureModel) -> nn.Module:

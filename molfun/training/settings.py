@@ -169,6 +169,16 @@ class TrainingSettings(Settings):
         help="Most residues of all chains of a training row together; longer rows are cropped, in another place each "
         "epoch. 0 leaves them whole.",
     )  # fmt: skip
+    keep_frozen: bool = setting(
+        True, label="Keep frozen states", group="Training", level="advanced",
+        help="States behind the frozen beginning of the trunk are computed once a sequence, kept on disk and read ever "
+        "after, also by other runs. The same losses in less time. Without effect with random crops and under FSDP.",
+    )  # fmt: skip
+    keep_frozen_gb: float = setting(
+        20.0, ge=0.0, label="Room for frozen states", unit="GB", group="Training", level="advanced",
+        help="Most that all kept states may take on disk; what was not used for the longest time goes first.",
+        depends_on="keep_frozen is on",
+    )  # fmt: skip
     seed: int = setting(
         0, ge=0, label="Seed", help="Start of every random number; the same seed repeats the run.", group="Training"
     )

@@ -11,6 +11,7 @@ import pandas as pd
 from playwright.sync_api import Page, expect
 
 from molfun.data.dataset import save_dataset
+from molfun.data.examples import save_example
 from molfun.data.settings import ColumnSettings, SplitSettings
 from molfun.runs.spec import RunSpec
 from molfun.runs.store import RunStore
@@ -31,11 +32,21 @@ def save_small_run(home: Path, **sections: dict[str, Any]) -> str:
     dataset = save_dataset(home / "datasets", pd.DataFrame(rows), columns, SplitSettings(), name="Small")
     values: dict[str, dict[str, Any]] = {
         "data": {"dataset": dataset.id}, "model": {"name": "esm2_8m", "weights": "random"},
-        "training": {"batch_size": 4, "num_threads": 1}, "strategy": {"kind": "head_only", "amp": False},
+        "training": {"batch_size": 4, "num_threads": 1, "keep_frozen": False},
+        "strategy": {"kind": "head_only", "amp": False},
     }  # fmt: skip
     for name, settings in sections.items():
         values[name] = {**values.get(name, {}), **settings}
     return RunStore(home).create(RunSpec.parse(values), run_id="small").id
+
+
+def save_slow_run(home: Path) -> str:
+    """Write the settings of a run on the V genes with AntiBERTy that takes seconds an epoch; return its id."""
+    dataset = save_example(home / "datasets", "v_genes")
+    values: dict[str, dict[str, Any]] = {
+        "data": {"dataset": dataset.id}, "training": {"keep_frozen": False}, "strategy": {"kind": "head_only"},
+    }  # fmt: skip
+    return RunStore(home).create(RunSpec.parse(values), run_id="slow").id
 
 
 def try_example(page: Page, url: str) -> None:

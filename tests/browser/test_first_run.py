@@ -11,6 +11,7 @@ from playwright.sync_api import Page, expect
 from tests.browser.server import Server
 from tests.browser.steps import (
     LOSS_POINTS,
+    save_slow_run,
     start_run,
     try_example,
     wait_for_status,
@@ -46,7 +47,7 @@ def test_an_example_becomes_a_result(
 @pytest.mark.slow
 def test_zoom_survives_refreshes_and_stop_ends_the_run(server: Server, open_page: Callable[..., Page]) -> None:
     page = open_page(height=1100)
-    try_example(page, server.url)
+    page.goto(f"{server.url}/new_run?from={save_slow_run(server.home)}")
     run_id = start_run(page, "Head only", epochs=200)
     wait_until_curves_move(page)
     drag = page.locator(".molfun-chart .nsewdrag").first.bounding_box()

@@ -76,7 +76,8 @@ def test_pages_without_anything(
 
 def start(home: Path, name: str, strategy: str, **changes: object) -> RunFolder:
     """Start a run on the V genes with AntiBERTy's pretrained weights."""
-    told = {"name": name, "training.num_threads": 1, **{path.replace("__", "."): v for path, v in changes.items()}}
+    told: dict[str, object] = {"name": name, "training.num_threads": 1, "training.keep_frozen": False}
+    told |= {path.replace("__", "."): value for path, value in changes.items()}
     return submit_run(home, plan_run(home, {"data": {"example": "v_genes"}}, strategy=strategy, changes=told)[0])
 
 
@@ -84,7 +85,7 @@ def start(home: Path, name: str, strategy: str, **changes: object) -> RunFolder:
 def test_pages_with_runs(server: Server, open_page: Callable[..., Page], screenshot: Callable[..., None]) -> None:
     home = server.home
     dataset = save_example(home / "datasets", "v_genes")
-    head = start(home, "V genes, head only", "head_only", training__epochs=8)
+    head = start(home, "V genes, head only", "head_only", training__epochs=8, training__keep_frozen=True)
     wait_for_end(head)
     lora = start(home, "V genes, LoRA", "lora", training__epochs=1)
     wait_for_end(lora)

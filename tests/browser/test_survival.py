@@ -14,8 +14,8 @@ from playwright.sync_api import Page, expect
 from tests.browser.server import Server
 from tests.browser.steps import (
     LOSS_POINTS,
+    save_slow_run,
     start_run,
-    try_example,
     wait_for_status,
     wait_until_curves_move,
     wait_until_finished,
@@ -29,7 +29,7 @@ SHOWN_SECONDS = 3.0
 @pytest.mark.slow
 def test_run_outlives_browser_and_killed_app(server: Server, open_page: Callable[..., Page]) -> None:
     page = open_page()
-    try_example(page, server.url)
+    page.goto(f"{server.url}/new_run?from={save_slow_run(server.home)}")
     run_id = start_run(page, "Head only", epochs=6)
     wait_until_curves_move(page)
     folder = server.home / "runs" / run_id
@@ -59,7 +59,7 @@ def test_run_outlives_browser_and_killed_app(server: Server, open_page: Callable
 @pytest.mark.slow
 def test_killed_run_is_resumed_from_its_page(server: Server, open_page: Callable[..., Page]) -> None:
     page = open_page()
-    try_example(page, server.url)
+    page.goto(f"{server.url}/new_run?from={save_slow_run(server.home)}")
     run_id = start_run(page, "Head only", epochs=6)
     wait_until_curves_move(page)
     folder = server.home / "runs" / run_id
