@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
@@ -13,16 +14,20 @@ from torch import Tensor
 from molfun.adapters.alphabet import Alphabet
 from molfun.data.folded import CONTACT_ANGSTROM, FoldedProtein
 from molfun.data.settings import METRICS_OF_TASK
+from molfun.errors import ModelError
 from molfun.evaluation.predict import alone
 from molfun.models.inference import iterate_predictions
 from molfun.models.precision import Precision
 from molfun.models.structure import MolfunStructureModel
-from molfun.structure_metrics import score_structures
-from molfun.types import Batch, Chain, Folds
+from molfun.structure_metrics import dockq, score_structures
+from molfun.types import Batch, Chain, Folds, Structures
+
+logger = logging.getLogger(__name__)
 
 # As `Folds` has them.
 FIRST_EDGE_ANGSTROM, BIN_ANGSTROM = 2.3125, 0.3125
 NUM_TOUCHING = int((CONTACT_ANGSTROM - FIRST_EDGE_ANGSTROM) / BIN_ANGSTROM) + 1
+DOCKQ = "dockq"
 Keep = Callable[[int, FoldedProtein], None]
 
 
@@ -41,7 +46,8 @@ def predict_structures(
 
     Returns:
         A table ordered by row with `row_id`, `num_residues`, `plddt` (mean, 0 to 1) and the metrics of the task, NaN
-        in rows without measured atoms; and {metric: mean over rows}. The same on every process.
+        in rows without measured atoms, and of complexes `dockq` where peppr is installed; and {metric: mean over rows}
+        for all of these but the first three. The same on every process.
     """
     own = []
     for batch, folds in iterate_predictions(model, loader, precision):
@@ -49,16 +55,30 @@ def predict_structures(
             continue
         assert batch.structures is not None
         scores = {name: values.cpu().numpy() for name, values in score_structures(folds, batch.structures).items()}
+        scores |= _score_interfaces(folds, batch.structures) if len(batch.chains) > 1 else {}
         proteins = split_folds(folds, batch.chains, model.adapter.alphabet)
         for i, (row, protein) in enumerate(zip(batch.row_ids.tolist(), proteins, strict=True)):
             facts = {"row_id": row, "num_residues": len(protein), "plddt": float(protein.plddt.mean())}
-            own.append(facts | {name: float(scores[name][i]) for name in METRICS_OF_TASK["structure"]})
+            kept = [name for name in (*METRICS_OF_TASK["structure"], DOCKQ) if name in scores]
+            own.append(facts | {name: float(scores[name][i]) for name in kept})
             if keep:
                 keep(row, protein)
-    columns = ["row_id", "num_residues", "plddt", *METRICS_OF_TASK["structure"]]
     rows = [row for share in collect(own) for row in share]
-    table = pd.DataFrame(rows, columns=columns).sort_values("row_id", kind="stable", ignore_index=True)
-    return table, {name: float(table[name].mean()) for name in METRICS_OF_TASK["structure"]}
+    metrics = [*METRICS_OF_TASK["structure"], *([DOCKQ] if any(DOCKQ in row for row in rows) else [])]
+    table = pd.DataFrame(rows, columns=["row_id", "num_residues", "plddt", *metrics])
+    table = table.sort_values("row_id", kind="stable", ignore_index=True)
+    return table, {name: float(table[name].mean()) for name in metrics}
+
+
+def _score_interfaces(folds: Folds, structures: Structures) -> dict[str, np.ndarray]:
+    """Return DockQ of each row, float64 [B]; nothing where the package that computes it is not installed."""
+    points, truth = (found.positions_BRA3.double().cpu().numpy() for found in (folds, structures))
+    known, types, chains = (_array(t) for t in (structures.mask_BRA, structures.aatype_BR, structures.chain_BR))
+    try:
+        return {DOCKQ: np.array([dockq(*row) for row in zip(points, truth, known, types, chains, strict=True)])}
+    except ModelError as error:
+        logger.info("Interfaces are not scored: %s", error)
+        return {}
 
 
 def split_folds(folds: Folds, chains: Sequence[Chain], alphabet: Alphabet) -> list[FoldedProtein]:

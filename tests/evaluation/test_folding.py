@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from molfun.data.batches import Collate, SequenceRows
-from molfun.data.example_structures import example_path
+from molfun.data.example_structures import example_path, example_protein
 from molfun.data.folded import FoldedProtein
 from molfun.data.settings import METRICS_OF_TASK, ColumnSettings
 from molfun.data.structure_tables import read_structures
@@ -102,3 +102,15 @@ def test_an_empty_loader_has_no_rows() -> None:
     assert table.empty
     assert all(np.isnan(value) for value in scores.values())
     assert isinstance(table, pd.DataFrame)
+
+
+def test_complexes_have_a_dockq() -> None:
+    pytest.importorskip("peppr")
+    model = tiny_fold_model().eval()
+    protein = example_protein("1hvr")
+    sequences = [[protein.sequence_of(column)] for column in protein.columns]
+    rows = SequenceRows(sequences, encoder=model.adapter.alphabet, max_residues=1000, structures=[protein])
+    table, scores = predict_structures(model, [Collate(model.adapter.alphabet, "structure")(rows.rows)], EXACT)
+    # Untrained, all atoms lie in one place, where they find every contact: a third of the score.
+    assert 0 <= table["dockq"].iloc[0] < 0.45
+    assert scores["dockq"] == table["dockq"].iloc[0]
