@@ -21,7 +21,7 @@ const themed = (layout, style) => {
     ...layout,
     font: { ...layout.font, color: text, family: value("--st-font", "sans-serif"), size: 12 },
     hoverlabel: { bgcolor: value("--st-background-color", "#ffffff"), bordercolor: grid, font: { color: text } },
-    modebar: { bgcolor: "rgba(0,0,0,0)", color: grid, activecolor: text },
+    modebar: { ...layout.modebar, bgcolor: "rgba(0,0,0,0)", color: grid, activecolor: text },
   };
   for (const name of Object.keys(layout).filter((key) => /^[xy]axis/.test(key))) {
     themedLayout[name] = { ...axis, ...layout[name] };

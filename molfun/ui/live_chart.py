@@ -19,7 +19,7 @@ CONFIG = {
     "displaylogo": False, "modeBarButtonsToRemove": ["select2d", "lasso2d", "autoScale2d"],
     "toImageButtonOptions": {"format": "svg", "filename": "molfun"},
 }  # fmt: skip
-MAX_FIGURES = 200  # at most 60 KiB each
+MAX_FIGURES, MAX_CHARACTERS = 200, 50_000_000  # curves have 60 KiB at most, structures a thousand and more
 
 
 @lru_cache(maxsize=1)
@@ -73,8 +73,8 @@ def _in_json(figure: go.Figure, revision: str) -> tuple[str, int]:
 class _Figures:
     """Figures as they were sent, of which every tab and every refresh that asks for the same gets the same."""
 
-    def __init__(self, most: int) -> None:
-        self.most = most
+    def __init__(self, most: int, most_characters: int) -> None:
+        self.most, self.most_characters = most, most_characters
         self._lock = Lock()
         self._known: OrderedDict[Hashable, tuple[str, int]] = OrderedDict()
 
@@ -86,9 +86,12 @@ class _Figures:
         with self._lock:
             self._known[stamp] = found
             self._known.move_to_end(stamp)
-            if len(self._known) > self.most:
+            while len(self._known) > self.most or (len(self._known) > 1 and self._size() > self.most_characters):
                 self._known.popitem(last=False)
         return found
 
+    def _size(self) -> int:
+        return sum(len(figure) for figure, _ in self._known.values())
 
-_FIGURES = _Figures(MAX_FIGURES)
+
+_FIGURES = _Figures(MAX_FIGURES, MAX_CHARACTERS)

@@ -57,7 +57,7 @@ def viewer_figure(view: StructureView, coloring: str = "plddt") -> go.Figure:
             "xaxis": hidden, "yaxis": hidden, "zaxis": hidden, "aspectmode": "data", "dragmode": "orbit",
             "bgcolor": "rgba(0,0,0,0)", "camera": CAMERA,
         },
-        uirevision="structure", showlegend=True,
+        showlegend=True, modebar={"orientation": "v"},
         legend={"orientation": "h", "x": 0, "y": 1, "yanchor": "top", "bgcolor": "rgba(0,0,0,0)", "title_text": ""},
     )  # fmt: skip
     return figure

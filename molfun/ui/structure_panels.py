@@ -10,12 +10,9 @@ from molfun.data.dataset import load_dataset
 from molfun.data.folded import load_folded
 from molfun.errors import DataError, MolfunError
 from molfun.ui import shell
-from molfun.ui.live_chart import CONFIG
+from molfun.ui.live_chart import CONFIG, draw_live_chart
 from molfun.ui.structure_figures import COLORINGS, contact_figure, track_figure, viewer_figure
 from molfun.ui.structure_view import StructureView, view_structure
-
-# The wheel turns the page, as everywhere else; a pinch and the buttons zoom.
-SPACE = {**CONFIG, "scrollZoom": False, "modeBarButtonsToRemove": ["tableRotation", "resetCameraLastSave3d"]}
 
 
 def draw_structure(view: StructureView, *, key: str) -> None:
@@ -33,11 +30,12 @@ def draw_structure(view: StructureView, *, key: str) -> None:
     )  # fmt: skip
     left, right = st.columns([3, 2])
     with left:
-        st.plotly_chart(
-            viewer_figure(view, coloring or "plddt"), key=f"{key}.space", config=SPACE,
+        draw_live_chart(
+            lambda _: viewer_figure(view, coloring or "plddt"), key=f"{key}.space", stamp=(view.digest, coloring),
+            revision=view.digest,  # in another colour it stays turned as it was
             alt="The backbone of the predicted structure, superposed with the measured one where there is one",
         )  # fmt: skip
-        st.caption("Drag turns it, two fingers or the right button move it. A click on a name hides it.")
+        st.caption("Drag turns it, the wheel brings it nearer, the right button moves it. A click on a name hides it.")
     with right:
         st.plotly_chart(contact_figure(view), key=f"{key}.contacts", config=CONFIG, alt="Contact map")
         below = " Below it, in orange, those that were measured." if view.measured_contacts is not None else ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 
 import biotite.structure as bs
@@ -54,6 +55,12 @@ class StructureView:
     def __len__(self) -> int:
         """Return the number of residues."""
         return len(self.letters)
+
+    @property
+    def digest(self) -> str:
+        """Differs for structures that look different."""
+        arrays = (self.predicted, self.measured, self.plddt, self.starts)
+        return hashlib.sha256(b"".join(array.tobytes() for array in arrays) + self.letters.encode()).hexdigest()[:16]
 
     @property
     def is_compared(self) -> bool:

@@ -17,13 +17,19 @@ SEQUENCE = "RPDFCLEPPYTGPCKARIIRYFYNAKAGLCQTFVYGGCRAKRNNFKSAEDCMRTCGGA"
 
 
 def scene_is_drawn(page: Page, key: str) -> None:
-    """Wait until a structure is seen: its canvas holds more than one colour."""
-    box = page.locator(f".st-key-{key}")
+    """Wait until a structure is seen: its canvas holds more than the ground."""
+    box = page.locator(f".st-key-{key} .molfun-chart")
     expect(box.locator("canvas").first).to_be_visible()
     box.scroll_into_view_if_needed()
     page.wait_for_timeout(2_000)
-    picture = box.locator(".gl-container, .js-plotly-plot").first.screenshot()
-    assert len(picture) > 15_000, "an empty scene takes some 3 kB as PNG"
+    assert len(box.screenshot()) > 15_000, "an empty scene takes some 3 kB as PNG"
+
+
+def camera(page: Page, key: str) -> list[float]:
+    """Return from where a structure is looked at."""
+    scene = f"document.querySelector('.st-key-{key} .molfun-chart')._fullLayout.scene._scene"
+    found: list[float] = page.evaluate(f"(() => Object.values({scene}.getCamera().eye))()")
+    return found
 
 
 @pytest.mark.slow
@@ -40,9 +46,20 @@ def test_small_proteins_become_structures_to_look_at(
     expect(page.get_by_text(re.compile(r"lDDT 0\.\d+")).first).to_be_visible()
     expect(page.get_by_role("heading", name="Targets")).to_be_visible()
     scene_is_drawn(page, "target-space")
-    screenshot(page, "structures")
+    page.locator(".st-key-target-space").scroll_into_view_if_needed()
+    before, box = camera(page, "target-space"), page.locator(".st-key-target-space").bounding_box()
+    assert box is not None
+    page.mouse.move(box["x"] + 200, box["y"] + 200)
+    page.mouse.down()
+    page.mouse.move(box["x"] + 320, box["y"] + 150, steps=5)
+    page.mouse.up()
+    turned = camera(page, "target-space")
+    assert turned != before
     page.get_by_role("radio", name="Error").click()
-    expect(page.get_by_text("Å off").first).to_be_visible()
+    expect(page.get_by_text("≥ 8").first).to_be_visible()
+    page.wait_for_timeout(2_000)  # the scene is drawn anew, then turned back
+    assert camera(page, "target-space") == pytest.approx(turned, abs=1e-6)
+    screenshot(page, "structures")
     assert len(list((server.home / "runs" / run_id / "predictions" / "structures").iterdir())) == 2
 
     page.goto(f"{server.url}/predict?run={run_id}")

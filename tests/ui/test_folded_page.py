@@ -65,7 +65,7 @@ def test_rows_are_listed_and_the_first_structure_is_drawn(run: RunFolder, job: P
     assert "1 row could not be predicted" in app.warning[0].value
     choice = app.selectbox(key=f"folded.{JOB}.row")
     assert choice.options == ["1 · RPDFCLEPPYTGPCKARIIRYFYN…", "3 · SNTISEKIVLMRKSEYLSRQQLAD…"]
-    drawn = element_keys(app, "plotly_chart")
+    drawn = element_keys(app, "plotly_chart") + element_keys(app, "bidi_component")
     assert all(name in drawn for name in ("folded.space", "folded.contacts", "folded.track"))
     assert app.segmented_control(key="folded.coloring").options == ["pLDDT", "Chain"]
     assert all(name in element_keys(app, "download_button") for name in ("cif", "csv", "zip"))

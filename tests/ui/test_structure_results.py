@@ -24,7 +24,7 @@ def run(home: Path) -> RunFolder:
 
 
 def titles(app) -> list[str]:
-    return [element.proto.id for element in app.get("plotly_chart")]
+    return [element.proto.id for kind in ("plotly_chart", "bidi_component") for element in app.get(kind)]
 
 
 def test_a_run_shows_its_targets_and_the_best_of_them_in_space(run: RunFolder) -> None:
