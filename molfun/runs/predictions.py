@@ -130,6 +130,8 @@ def forecast_seconds(folder: RunFolder, num_residues: int, *, num_models: int = 
     pace = next((_pace(state.get("seconds"), state.get("residues")) for state in known if state.get("seconds")), None)
     if pace is None:
         before = folder.read_preflight()
+        if before.get("reads_kept"):
+            return None  # its batch may not have gone through the frozen part at all
         size = (before.get("rows") or 0) * (before.get("residues") or 0)
         pace = _pace(FORWARD_SHARE * (before.get("seconds") or 0.0), size)
     return None if pace is None else pace * num_residues * num_models

@@ -70,8 +70,9 @@ def forecast_seconds(
     """
     if not found.tokens:
         return 0.0
-    work = num_residues.get("train", 0) + FORWARD_SHARE * num_residues.get("val", 0)
-    return found.seconds / found.tokens * work * epochs / max(1, num_processes)
+    train, val = num_residues.get("train", 0), num_residues.get("val", 0)
+    each_epoch = (found.seconds - found.once_seconds) * (train + FORWARD_SHARE * val) * epochs
+    return (each_epoch + found.once_seconds * (train + val)) / found.tokens / max(1, num_processes)
 
 
 def _megabytes(count: int) -> str:

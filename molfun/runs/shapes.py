@@ -130,7 +130,7 @@ JOB_STATE: dict[str, Check] = {
 EXPORT_STATE: dict[str, Check] = {"status": plain_name, "phase": text, "cause": text, "difference": number}
 PREFLIGHT: dict[str, Check] = {
     "seconds": number, "peak_bytes": number, "rows": number, "residues": number, "forecast_seconds": number,
-    "disk_free_bytes": number, "disk_needed_bytes": number,
+    "disk_free_bytes": number, "disk_needed_bytes": number, "once_seconds": number, "reads_kept": flag,
 }  # fmt: skip
 SCOREBOARD: dict[str, Check] = {
     "primary": text, "weights": text, "baselines": mapping(mapping(number, has_gaps=True)),

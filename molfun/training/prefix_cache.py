@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -84,6 +85,10 @@ def frozen_prefix(
         yield None
         return
     model.prefix = PrefixCache(model, boundary, precision, folder, max_bytes=int(max_gigabytes * GIGABYTE))
+    logger.info(
+        "The first %d of %d blocks are frozen: their states are computed once a sequence and kept; %d are known.",
+        boundary.depth, len(model.adapter.get_trunk_blocks()), len(model.prefix.store),
+    )  # fmt: skip
     try:
         yield model.prefix
     finally:
@@ -128,8 +133,7 @@ class PrefixCache:
         self.adapter, self.boundary = model.adapter, boundary
         name = _name_of(model.adapter, boundary, precision)
         self.store = StateStore(folder / name, model.adapter.hidden_size, max_bytes=max_bytes)
-        # What the disk does not take stays for the batch under way only.
-        self.num_computed = 0
+        self.seconds = 0.0  # spent on computing, since it was made
 
     def __call__(self, batch: Batch) -> Trunk:
         """Return what the trunk gives to the head."""
@@ -167,12 +171,15 @@ class PrefixCache:
         chosen = torch.as_tensor(rows, device=chain.tokens_BL.device)
         own = Chain(chain.tokens_BL[chosen], chain.mask_BL[chosen], chain.residues_BL[chosen])
         alone = Batch((own,), None, None, torch.zeros(len(rows), dtype=torch.int64))
+        began = time.monotonic()
         (hidden_BLD,) = self.adapter.run_to(alone, self.boundary.depth, is_whole=self.boundary.is_whole)
-        self.num_computed += len(rows)
         if self.boundary.pooling:
             pooled_BD = POOLINGS[self.boundary.pooling](hidden_BLD.float(), own.residues_BL)
-            return {row: value[None] for row, value in zip(rows, pooled_BD.cpu().numpy(), strict=True)}
+            pooled = pooled_BD.cpu().numpy()
+            self.seconds += time.monotonic() - began
+            return {row: value[None] for row, value in zip(rows, pooled, strict=True)}
         lengths, states = own.mask_BL.sum(dim=1).tolist(), hidden_BLD.float().cpu().numpy()
+        self.seconds += time.monotonic() - began
         return {row: states[i, : lengths[i]] for i, row in enumerate(rows)}
 
 

@@ -15,6 +15,7 @@ import torch
 
 from molfun.errors import RunError
 from molfun.training.gradients import set_training_mode
+from molfun.training.prefix_cache import PrefixCache
 from molfun.training.randomness import random_state, set_random_state
 from molfun.types import Batch
 
@@ -35,6 +36,8 @@ class Rehearsal:
         residues: Tokens of its longest chain, special tokens left out.
         tokens: Real tokens of all chains.
         optimizer_bytes: AdamW's moments of everything that trains, which come with the first step.
+        once_seconds: Of the seconds those of the frozen part, which is computed once a sequence and kept.
+        reads_kept: Whether that part is read from what is kept; seconds may be without it then.
     """
 
     seconds: float
@@ -43,6 +46,8 @@ class Rehearsal:
     residues: int
     tokens: int
     optimizer_bytes: int
+    once_seconds: float = 0.0
+    reads_kept: bool = False
 
 
 def rehearse(loop: Loop, batch: Batch) -> Rehearsal:
@@ -51,7 +56,8 @@ def rehearse(loop: Loop, batch: Batch) -> Rehearsal:
     Raises:
         RunError: There is too little memory for it.
     """
-    device = loop.distributed.device
+    device, kept = loop.distributed.device, loop.model.prefix
+    spent = kept.seconds if isinstance(kept, PrefixCache) else 0.0
     with _unchanged(loop):
         before = _memory_before(device)
         began = time.monotonic()
@@ -65,7 +71,11 @@ def rehearse(loop: Loop, batch: Batch) -> Rehearsal:
             raise RunError(_advice(loop, batch)) from error
         seconds, peak = time.monotonic() - began, _memory_peak(device) - before
     trained = sum(p.numel() for group in loop.optimizer.param_groups for p in group["params"])
-    return Rehearsal(seconds, max(0, peak), batch.size, _residues(batch), batch.num_tokens, ADAM_BYTES * trained)
+    once = kept.seconds - spent if isinstance(kept, PrefixCache) else 0.0
+    return Rehearsal(
+        seconds, max(0, peak), batch.size, _residues(batch), batch.num_tokens, ADAM_BYTES * trained, once,
+        kept is not None,
+    )  # fmt: skip
 
 
 @contextmanager

@@ -22,9 +22,12 @@ from molfun.data.batches import Collate, EpochSampler, SequenceRows
 from molfun.data.settings import Task
 from molfun.models.settings import HeadSettings
 from molfun.models.structure import MolfunStructureModel
+from molfun.runs.preflight import forecast_seconds
 from molfun.training import FullFinetune, HeadOnlyFinetune, LoRAFinetune, PartialFinetune
 from molfun.training.base import FinetuneStrategy
+from molfun.training.callbacks import Callback
 from molfun.training.prefix_cache import Boundary, find_boundary
+from molfun.training.rehearsal import Rehearsal
 from molfun.training.state_store import StateStore
 from tests.tiny import tiny_model
 
@@ -318,3 +321,25 @@ def test_a_folder_that_cannot_be_written_costs_nothing(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     expected = fit(STRATEGIES["head_only"](), None)
     assert_same(fit(STRATEGIES["head_only"](), tmp_path / "file"), expected)
+
+
+def test_the_rehearsal_tells_what_is_done_once(tmp_path: Path) -> None:
+    found: list[Rehearsal] = []
+
+    class Watch(Callback):
+        def on_rehearsal(self, loop: Any, rehearsal: Rehearsal) -> None:
+            found.append(rehearsal)
+
+    for _ in range(2):
+        model = tiny_model(num_blocks=4)
+        batch = next(iter(rows(model, shuffle=False)))
+        STRATEGIES["head_only"]().fit(
+            model, rows(model), epochs=1, prefix_cache=tmp_path, rehearse_batch=batch, callbacks=[Watch()]
+        )
+    cold, warm = found
+    assert 0 < cold.once_seconds < cold.seconds
+    assert cold.reads_kept
+    assert warm.once_seconds == 0.0
+    # 100 tokens took a second for what is done once and 0.1 for the rest; 1,000 residues, 50 epochs.
+    told = Rehearsal(1.1, 0, 4, 30, 100, 0, once_seconds=1.0, reads_kept=True)
+    assert forecast_seconds(told, {"train": 1000, "val": 0}, epochs=50) == pytest.approx(10 + 50 * 1.0)
