@@ -78,6 +78,8 @@ def _name(found: pd.DataFrame, number: int) -> str:
 def _draw_table(found: pd.DataFrame, key: str, numbers: list[int]) -> None:
     shown = found.drop(columns=["prediction"], errors="ignore").head(SHOWN_ROWS)
     shown = shown.rename(columns={"plddt": "Mean pLDDT", "problem": "Problem"})
+    first = [name for name in ("Mean pLDDT",) if name in shown]  # seen on a phone as well
+    shown = shown[[*first, *(name for name in shown if name not in first)]]
 
     def choose() -> None:
         places = st.session_state[f"{key}.table"]["selection"]["rows"]

@@ -149,6 +149,8 @@ def track_figure(view: StructureView) -> go.Figure:
         _add_line(figure, place, 100 * view.lddt, names, "lDDT, true", theme.VERMILION, ".0f", row=1)
         _add_line(figure, place, view.errors, names, "Å off", theme.GREEN, ".1f", row=2, fill="tozeroy")
         figure.update_yaxes(title_text="Å", rangemode="tozero", row=2, col=1)
+    if rows == 1:
+        figure.update_yaxes(title_text="pLDDT")
     for edge in np.flatnonzero(view.starts)[1:]:
         figure.add_vline(x=edge + 0.5, line={"color": theme.GREY, "dash": "dot", "width": 1})
     style = empty_figure("Along the sequence", "", "", height=340 if rows == 2 else 240).layout
