@@ -8,6 +8,7 @@ and the average keep is known from the parameters. Operations are counted by tor
 
 from __future__ import annotations
 
+import sys
 import time
 import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -22,21 +23,25 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import FlopCounterMode
+from transformers.models.esm.openfold_utils.rigid_utils import Rigid
 from typing_extensions import override
 
+from molfun.losses.fape import point_errors
 from molfun.models.build import build_model
 from molfun.models.precision import Precision
 from molfun.models.settings import ModelSettings
 from molfun.models.structure import MolfunStructureModel
 from molfun.training.build import build_strategy
 from molfun.training.rehearsal import ADAM_BYTES
-from molfun.types import Batch, Chain
+from molfun.types import Batch, Chain, Folds
 
 SPECIAL_TOKENS = 2
 # What a batch must leave of a device: a program's own memory, and fragments that an allocator keeps for later. On a
 # processor these are as much again as the activations (`benchmarks/memory.py`).
 PROGRAM_BYTES = 500_000_000
 FRAGMENTS = {"cuda": 0.15, "cpu": 1.0}
+# Rigid groups and heavy atoms of a residue, as proteins have them on average.
+MEAN_GROUPS, MEAN_ATOMS = 4, 8
 Parts = dict[str, int]
 
 
@@ -198,7 +203,7 @@ class _Shape:
 def _peak_bytes(model: MolfunStructureModel, shape: _Shape) -> int:
     """Return the most that forward and backward hold beside the parameters, gradients included."""
     trained = [p for p in model.parameters() if p.requires_grad]
-    with FakeTensorMode(), _shapes_only(model):
+    with _no_tables(), FakeTensorMode(), _shapes_only(model):
         held = 0
         if shape.has_gradients:
             for parameter in (p for p in model.parameters() if p.requires_grad):
@@ -213,10 +218,27 @@ def _peak_bytes(model: MolfunStructureModel, shape: _Shape) -> int:
     return ledger.peak + held
 
 
+@contextmanager
+def _no_tables() -> Iterator[None]:
+    """Let the folding code's cached constants be made anew, before and behind: they would be without numbers after."""
+
+    def forget() -> None:
+        modules = [module for name, module in list(sys.modules.items()) if name.endswith("rigid_utils")]
+        for function in (value for module in modules for value in vars(module).values()):
+            if hasattr(function, "cache_clear"):
+                function.cache_clear()
+
+    forget()
+    try:
+        yield
+    finally:
+        forget()
+
+
 def _count_flops(model: MolfunStructureModel, shape: _Shape) -> int:
     """Return the operations of forward and backward; counting them keeps tensors alive, so it goes by itself."""
     counter = FlopCounterMode(display=False)
-    with FakeTensorMode(), _shapes_only(model), Ledger([]), counter:
+    with _no_tables(), FakeTensorMode(), _shapes_only(model), Ledger([]), counter:
         _forward_and_backward(model, _full_batch(shape.size, shape.lengths), shape.precision)
     return int(counter.get_total_flops())
 
@@ -224,8 +246,24 @@ def _count_flops(model: MolfunStructureModel, shape: _Shape) -> int:
 def _forward_and_backward(model: MolfunStructureModel, batch: Batch, precision: Precision) -> None:
     model.train()
     with torch.autocast("cpu", precision.dtype, enabled=precision.dtype is not torch.float32):
-        loss = model(batch)["preds"].float().sum()
+        preds = model(batch)["preds"].float()
+        loss = preds.sum() if isinstance(preds, Tensor) else _fold_loss(preds)
     loss.backward()
+
+
+def _fold_loss(folds: Folds) -> Tensor:
+    """Return what takes as much memory as a loss of structures: every atom is seen from every rigid group.
+
+    How many there are depends on the residues; here they are what proteins have on average.
+    """
+    loss = folds.distogram_BRRN.log_softmax(-1).sum() + folds.plddt_BRN.sum() + folds.raw_angles_BKR72.sum()
+    backbone, alphas_BKR3 = Rigid.from_tensor_7(folds.frames_BKR7), folds.frames_BKR7[..., 4:]
+    loss = loss + point_errors(backbone, backbone, alphas_BKR3, alphas_BKR3).clamp(max=1.0).sum()
+    for groups_RG44, atoms_RA3 in zip(folds.group_frames_BRG44, folds.positions_BRA3, strict=True):
+        frames = Rigid.from_tensor_4x4(groups_RG44[:, :MEAN_GROUPS].reshape(-1, 4, 4))
+        points = atoms_RA3[:, :MEAN_ATOMS].reshape(-1, 3)
+        loss = loss + point_errors(frames, frames, points, points).clamp(max=1.0).sum()
+    return loss
 
 
 @contextmanager

@@ -59,7 +59,7 @@ def _memory(desk: PreviewDesk, question: MemoryQuestion, dataset: Dataset, form:
     if was_waiting:
         st.rerun()
     if answer.get("error"):
-        if dataset.task == "structure":  # the loss of structures is not always counted; other errors are said above
+        if dataset.task == "structure":  # counting a large one takes longer than the page waits; others are said above
             st.caption("The memory of this run could not be forecast.")
         return
     st.markdown(memory_line(answer))

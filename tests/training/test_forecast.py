@@ -9,6 +9,9 @@ import torch
 from torch import Tensor
 from torch.utils._pytree import tree_leaves
 
+from molfun.data.batches import Collate, SequenceRows
+from molfun.data.example_structures import example_protein
+from molfun.losses.catalog import find_loss
 from molfun.models.build import build_model
 from molfun.models.settings import ModelSettings
 from molfun.models.structure import MolfunStructureModel
@@ -147,3 +150,36 @@ def test_the_largest_model_is_forecast_without_its_weights() -> None:
     found = forecast({"spec": spec, **question.about, "lengths": [512], "limit_bytes": 0, "device": "cpu"})
     assert found["parts"]["weights"] == pytest.approx(60.4e9, rel=0.01)
     assert found["parts"]["activations"] > 1e9
+
+
+def structure_request(length: int, *, checkpointing: bool) -> dict[str, Any]:
+    changes = {"training.batch_size": 1, "strategy.amp": False, "model.weights": "random",
+               "training.gradient_checkpointing": checkpointing}  # fmt: skip
+    question = ask_of_model("esmfold_small", strategy="full", changes=changes)
+    about = {"task": "structure", "num_outputs": 1, "num_chains": 1}
+    spec = question.spec.model_dump(mode="json")
+    return {"spec": spec, **about, "lengths": [length], "limit_bytes": 0, "device": "cpu"}
+
+
+def test_a_structure_takes_what_it_was_forecast_to() -> None:
+    """Real tensors: loss included, on a real protein; which atoms it has makes the difference."""
+    told = forecast(structure_request(58, checkpointing=False))["parts"]["activations"]
+    torch.manual_seed(0)
+    model = build_model(ModelSettings(name="esmfold_small", weights="random"), task="structure")
+    build_strategy({"kind": "full", "amp": False}).setup(model)
+    protein = example_protein("5pti")
+    rows = SequenceRows(
+        [[protein.chains[0].sequence]], encoder=model.adapter.alphabet, max_residues=99, structures=[protein]
+    )
+    batch = Collate(model.adapter.alphabet, "structure")(rows.rows)
+    model.train()
+    ledger = RealLedger([*model.parameters(), *model.buffers()])
+    with ledger:
+        find_loss("structure_without_violation").function(model(batch)["preds"], batch.structures).sum().backward()
+    gradients = sum(p.numel() * p.element_size() for p in model.parameters() if p.requires_grad)
+    assert told == pytest.approx(ledger.peak - gradients, rel=0.15)
+
+
+def test_checkpointing_of_a_folding_model_is_in_the_forecast() -> None:
+    plain, less = (forecast(structure_request(24, checkpointing=c))["parts"]["activations"] for c in (False, True))
+    assert less < 0.8 * plain
