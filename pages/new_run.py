@@ -84,7 +84,7 @@ def choose_dataset(base: Mapping[str, Any] | None, form: str) -> Dataset:
     entries = {str(entry["id"]): entry for entry in list_datasets(shell.datasets_root())}
     if not entries:
         st.info("A run needs data. Take an example with one click, or bring your own.", icon=":material/lightbulb:")
-        start.draw_example_starts(key="new.start")
+        start.draw_example_starts(key="new.start", per_row=2)
         st.page_link(shell.DATA, label="Bring your own table", icon=":material/table_rows:")
         st.stop()
     wanted = shell.query("dataset") or (base or {}).get("data", {}).get("dataset", "")

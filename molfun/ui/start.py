@@ -9,9 +9,15 @@ from molfun.errors import MolfunError
 from molfun.ui import shell, text
 
 
-def draw_example_starts(*, key: str) -> None:
-    """Draw one card an example; its button saves it and opens New run."""
-    for index, (place, example) in enumerate(zip(st.columns(len(EXAMPLES)), EXAMPLES.values(), strict=True)):
+def draw_example_starts(*, key: str, per_row: int = 4) -> None:
+    """Draw one card an example; its button saves it and opens New run.
+
+    Args:
+        key: Prefix of the buttons' keys.
+        per_row: Cards beside each other; fewer where the page leaves little room.
+    """
+    places = [place for _ in range(0, len(EXAMPLES), per_row) for place in st.columns(per_row)]
+    for index, (place, example) in enumerate(zip(places, EXAMPLES.values(), strict=False)):
         with place, st.container(border=True, height="stretch"):
             st.markdown(f"**{example.title}**")
             st.badge(text.TASKS[example.task], color="blue")
