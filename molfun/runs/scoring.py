@@ -119,13 +119,13 @@ def _score_untrained(
 
     The model is built anew, on every process: structures of all of them are scored together or not at all.
     """
+    if folder.spec.model.start_from:
+        return  # other weights than those of the catalog were its start
+    main = folder if distributed.is_main_process else None
     try:
         with torch.random.fork_rng():
             torch.manual_seed(folder.spec.training.seed)
             model = build_run_model(folder.spec, dataset).to(precision.device)
-        if folder.spec.model.start_from:
-            return  # other weights than those of the catalog were its start
-        main = folder if distributed.is_main_process else None
         shared = _watched(distributed.wrap_loader(loader, shuffle=False), main)
         table, scores = predict_structures(model, shared, precision, collect=distributed.collect)
     except (MolfunError, OSError, MemoryError, torch.OutOfMemoryError) as error:

@@ -204,7 +204,7 @@ def _name_of(adapter: BaseAdapter, boundary: Boundary, precision: Precision) -> 
     for module in [adapter.get_input_embedder(), *blocks, *behind]:
         for name, tensor in sorted(module.state_dict().items()):
             digest.update(name.encode())
-            digest.update(tensor.detach().cpu().contiguous().view(torch.uint8).numpy())
+            digest.update(tensor.detach().cpu().reshape(-1).contiguous().view(torch.uint8).numpy())
     about = {
         "format": FORMAT, "family": adapter.card.family, "depth": boundary.depth, "whole": boundary.is_whole,
         "pooling": boundary.pooling, "dtype": str(precision.dtype), "device": precision.device.type,
