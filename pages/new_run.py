@@ -19,6 +19,7 @@ from molfun.runs.spec import RunSpec
 from molfun.runs.steering import fork_spec
 from molfun.runs.store import RunStore
 from molfun.runs.submit import check_loss_options, monitors_for
+from molfun.runs.warm_start import shared_warm_start
 from molfun.training.catalog import STRATEGIES
 from molfun.training.settings import TrainingSettings
 from molfun.ui import (
@@ -233,3 +234,5 @@ if spec is not None:
         launch_form.draw_commands(spec, shell.store().root / run_id)
     with left:
         draw_spec(spec)
+    if answer is not None and spec.launch.where == "local":
+        shared_warm_start().want()

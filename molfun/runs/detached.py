@@ -46,10 +46,7 @@ def start_detached(
     Raises:
         OSError: It cannot be started, or the log not be opened.
     """
-    environment = worker_environment({**os.environ, **(changes or {})})
-    for name in KEYS:
-        if value := find_secret(name):
-            environment.setdefault(name, value)
+    environment = detached_environment(changes)
     with log.open("ab") as output:
         process = subprocess.Popen(
             [sys.executable, "-m", module, *arguments], cwd=cwd, env=environment, stdin=subprocess.DEVNULL,
@@ -58,6 +55,19 @@ def start_detached(
     # Someone must wait for a child, or it stays a zombie that looks alive for as long as this process lives.
     Thread(target=process.wait, name=f"wait-{process.pid}", daemon=True).start()
     return process
+
+
+def detached_environment(changes: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Return the environment of a detached process: a worker's, and keys from the system's keyring.
+
+    Args:
+        changes: Environment variables that differ from ours.
+    """
+    environment = worker_environment({**os.environ, **(changes or {})})
+    for name in KEYS:
+        if value := find_secret(name):
+            environment.setdefault(name, value)
+    return environment
 
 
 def worker_environment(environment: Mapping[str, str]) -> dict[str, str]:

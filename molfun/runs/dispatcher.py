@@ -20,6 +20,7 @@ from molfun.runs.machine import list_gpus
 from molfun.runs.process import identity_of
 from molfun.runs.queue import Holder, Ticket, changing, next_up, queue_path, read_queue
 from molfun.runs.store import RunStore
+from molfun.runs.warm_start import shared_warm_start
 
 logger = logging.getLogger("molfun.dispatcher")
 
@@ -85,13 +86,14 @@ def _start(home: Path, ticket: Ticket, gpus: list[int]) -> Holder | None:
 
 
 def start_supervisor(folder: RunFolder, changes: dict[str, str]) -> dict[str, object]:
-    """Start the process that watches a run; return its identity.
+    """Start the process that watches a run, or take one that waits; return its identity.
 
     Raises:
         OSError: It cannot be started.
     """
-    arguments = [str(folder.path)]
-    process = start_detached("molfun.runs.supervisor", arguments, log=folder.log_path, cwd=folder.path, changes=changes)
+    process = shared_warm_start().take(folder, changes) or start_detached(
+        "molfun.runs.supervisor", [str(folder.path)], log=folder.log_path, cwd=folder.path, changes=changes
+    )
     identity = identity_of(process.pid)
     folder.write_state(status="starting", launched=time.time(), **identity)
     return identity

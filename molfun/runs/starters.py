@@ -40,12 +40,18 @@ class Starter(ABC):
 
     def environment(self) -> dict[str, str]:
         """Return the environment of the child process."""
-        return {
-            "OMP_NUM_THREADS": str(threads_per_process(self.num_processes)),
-            **os.environ,
-            NOTES: str(self.folder.notes),
-            PARENT: str(os.getpid()),
-        }
+        shared = shared_environment(num_processes=self.num_processes)
+        return {**shared, NOTES: str(self.folder.notes), PARENT: str(os.getpid())}
+
+    def start(self) -> subprocess.Popen[bytes]:
+        """Start them, in a session of their own: a signal to the supervisor's group reaches them through it, once.
+
+        Raises:
+            OSError: They cannot be started.
+        """
+        return subprocess.Popen(
+            self.command(), env=self.environment(), stdin=subprocess.DEVNULL, start_new_session=True
+        )
 
     @abstractmethod
     def hand_on(self, child: subprocess.Popen[bytes], number: int, *, is_first: bool) -> None:
@@ -109,6 +115,11 @@ class TorchrunStarter(Starter):
         for rank in ranks if is_first else []:
             with suppress(psutil.Error):
                 rank.send_signal(number)
+
+
+def shared_environment(*, num_processes: int) -> dict[str, str]:
+    """Return the environment of a child process but for what belongs to one run."""
+    return {"OMP_NUM_THREADS": str(threads_per_process(num_processes)), **os.environ}
 
 
 def choose_starter(folder: RunFolder) -> Starter:

@@ -14,6 +14,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -51,14 +52,14 @@ class Supervisor:
 
     Args:
         folder: The run folder.
+        starter: Starts its processes.
 
     Raises:
         SettingError: The run has no readable spec.
     """
 
-    def __init__(self, folder: RunFolder) -> None:
-        self.folder = folder
-        self.starter: Starter = choose_starter(folder)
+    def __init__(self, folder: RunFolder, starter: Starter) -> None:
+        self.folder, self.starter = folder, starter
         self.hang_seconds = 60.0 * folder.spec.launch.hang_minutes
         self.num_signals = 0
         self.is_hung = False
@@ -72,10 +73,7 @@ class Supervisor:
         adopt_orphans()
         shutil.rmtree(self.folder.notes, ignore_errors=True)
         self.folder.notes.mkdir()
-        # A session of its own, so that a signal to this one's group reaches it through us only, once.
-        self._child = subprocess.Popen(
-            self.starter.command(), env=self.starter.environment(), stdin=subprocess.DEVNULL, start_new_session=True
-        )
+        self._child = self.starter.start()
         if self.num_signals:
             self._child.terminate()
         self._wait(self._child)
@@ -152,8 +150,16 @@ class Supervisor:
         return {"status": "failed", "cause": cause}
 
 
-def supervise(folder: RunFolder) -> int:
-    """Watch one attempt at the run in `folder`; return the exit code."""
+def supervise(folder: RunFolder, make_starter: Callable[[RunFolder], Starter] = choose_starter) -> int:
+    """Watch one attempt at a run.
+
+    Args:
+        folder: The run folder.
+        make_starter: Gives what starts its processes.
+
+    Returns:
+        The exit code.
+    """
     other = find_process(folder.read_state())
     if other is not None and other.pid != os.getpid():
         logger.error("The run is at work already (process %d).", other.pid)
@@ -163,7 +169,7 @@ def supervise(folder: RunFolder) -> int:
     now = time.time()
     folder.write_state(status="starting", cause="", started=now, heartbeat=now, ended=None, **identity_of(os.getpid()))
     try:
-        return Supervisor(folder).run()
+        return Supervisor(folder, make_starter(folder)).run()
     except (MolfunError, OSError) as error:
         logger.exception("The processes could not be started.")
         cause = str(error) if isinstance(error, MolfunError) else f"The processes could not be started: {error}."

@@ -17,6 +17,7 @@ from starlette.responses import FileResponse
 from starlette.routing import Route
 
 from molfun.home import data_home
+from molfun.runs.warm_start import shared_warm_start
 from molfun.runs.watch import Watch
 from molfun.ui.addresses import is_loopback
 from molfun.ui.door import others_may_enter
@@ -46,7 +47,9 @@ async def lifespan(app: Any) -> AsyncIterator[None]:
     gc.freeze()
     watch = Watch(data_home())
     watch.start()
+    shared_warm_start().open(data_home())
     yield
+    shared_warm_start().close()
     watch.close()
 
 
