@@ -29,6 +29,8 @@ class BaseAdapter(nn.Module, ABC):
         super().__init__()
         self.card = card
         self.backbone = backbone
+        # Where they come from: "pretrained", "random", a folder, or a run; "" where nobody said.
+        self.weights = ""
         # Set by `prepare`; without effect on models that predict no structure.
         self.wants_structure, self.num_recycles, self.chunk_size = False, 0, 0
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import numpy as np
@@ -14,13 +15,16 @@ from molfun.data.labels import is_missing
 from molfun.data.settings import ColumnSettings, Task
 from molfun.errors import DataError
 from molfun.evaluation.folding import split_folds
-from molfun.models.inference import iterate_predictions
+from molfun.models.inference import predict_batch
 from molfun.models.precision import Precision
 from molfun.models.structure import MolfunStructureModel
-from molfun.types import Batch
+from molfun.types import Batch, Trunk
 
-MAX_TOKENS = 8_192  # of a batch, padding included; halved where memory does not hold it
+# Of a batch, padding included; halved where memory does not hold it. A processor is no faster with more: what one block
+# hands to the next no longer fits its cache (`docs/performance.md`).
+MAX_TOKENS = {"cpu": 4_096, "cuda": 8_192}
 Progress = Callable[[int, int], None]
+ReadTrunk = Callable[[Batch], Trunk]
 
 
 class Predictor:
@@ -31,7 +35,8 @@ class Predictor:
         columns: Sequence columns that it was trained on, and what happens to long sequences.
         classes: Class names by number; empty for regression.
         precision: Numbers to compute in, and the device.
-        max_tokens: Most tokens of a batch, padding included.
+        max_tokens: Most tokens of a batch, padding included; None takes what suits the device.
+        trunk: Answers in place of the model's trunk while it predicts, from states that are kept or shared.
 
     Example:
         predictor = molfun.load("20260101-120000-binders-ab12")
@@ -40,10 +45,11 @@ class Predictor:
 
     def __init__(
         self, model: MolfunStructureModel, columns: ColumnSettings, classes: Sequence[str], *, precision: Precision,
-        max_tokens: int = MAX_TOKENS,
+        max_tokens: int | None = None, trunk: ReadTrunk | None = None,
     ) -> None:  # fmt: skip
         self.model = model.to(precision.device).eval()
-        self.columns, self.classes, self.precision, self.max_tokens = columns, tuple(classes), precision, max_tokens
+        self.columns, self.classes, self.precision, self.trunk = columns, tuple(classes), precision, trunk
+        self.max_tokens = max_tokens or MAX_TOKENS.get(precision.device.type, MAX_TOKENS["cpu"])
 
     @property
     def task(self) -> Task:
@@ -71,14 +77,14 @@ class Predictor:
         Raises:
             DataError: The table lacks a sequence column.
         """
-        index, chains = self._chains(sequences)
-        rows, problems = self._encode(chains)
-        found: dict[int, Any] = {}
-        for number, values in self._predict_rows(rows):
-            found[number] = values
-            if progress:
-                progress(len(found), len(rows))
-        return self._table(index, found, problems)
+        return predict_together([self], sequences, progress=progress)[0]
+
+    def reads_as(self, other: Predictor) -> bool:
+        """Tell whether another model reads the same sequences as the same tokens, on the same device."""
+        ours, theirs = self.model.adapter, other.model.adapter
+        return (ours.alphabet, self.max_residues, self.columns.too_long, self.task, self.precision.device) == (
+            theirs.alphabet, other.max_residues, other.columns.too_long, other.task, other.precision.device
+        )  # fmt: skip
 
     def _chains(self, sequences: pd.DataFrame | Sequence[str]) -> tuple[pd.Index, list[list[str]]]:
         names = self.columns.sequence
@@ -111,23 +117,6 @@ class Predictor:
                 problems.append(str(error).removeprefix("Row 1, chain 1: ").removeprefix("Row 1, "))
         return rows, problems
 
-    def _predict_rows(self, rows: list[Row]) -> Iterator[tuple[int, Any]]:
-        """Yield (number of the row, its outputs), rows of about one length together."""
-        rows = sorted(rows, key=_num_tokens)
-        collate, first = Collate(self.model.adapter.alphabet, self.task), 0
-        while first < len(rows):
-            chosen = rows[first : first + self._batch_size(rows, first)]
-            try:
-                batches = list(iterate_predictions(self.model, [collate(chosen)], self.precision))
-            except (torch.OutOfMemoryError, MemoryError):
-                if len(chosen) == 1:
-                    raise
-                self.max_tokens = max(1, len(chosen) * _num_tokens(chosen[-1]) // 2)
-                continue
-            first += len(chosen)
-            for batch, outputs in batches:
-                yield from self._outputs(batch, outputs)
-
     def _batch_size(self, rows: list[Row], first: int) -> int:
         """Return how many rows from the first on fit into a batch; the last one is the longest of them."""
         if self.task == "structure":
@@ -137,26 +126,39 @@ class Predictor:
             size += 1
         return size
 
-    def _outputs(self, batch: Batch, outputs: Any) -> Iterator[tuple[int, Any]]:
-        numbers, residues_BL = batch.row_ids.tolist(), batch.chains[0].residues_BL
+    @contextmanager
+    def _reading(self) -> Iterator[None]:
+        """Let what is kept or shared answer the trunk within the block."""
+        before, self.model.prefix = self.model.prefix, self.trunk or self.model.prefix
+        try:
+            yield
+        finally:
+            self.model.prefix = before
+
+    def _run(self, batch: Batch) -> list[Any]:
+        """Return the outputs of each row of a batch that lies on the device."""
+        outputs = predict_batch(self.model.eval(), batch, self.precision)
         if self.task == "structure":
-            yield from zip(numbers, split_folds(outputs, batch.chains, self.model.adapter.alphabet), strict=True)
-            return
+            return list(split_folds(outputs, batch.chains, self.model.adapter.alphabet))
+        if self.task == "per_residue":
+            classes_BL, residues_BL = outputs.argmax(-1).cpu().numpy(), batch.chains[0].residues_BL.cpu().numpy()
+            return [own[residues] for own, residues in zip(classes_BL, residues_BL, strict=True)]
         values = outputs.softmax(-1) if self.task == "classification" else outputs
-        for i, number in enumerate(numbers):
-            own = values[i][residues_BL[i]].argmax(-1) if self.task == "per_residue" else values[i]
-            yield number, own.cpu().numpy()
+        return list(values.cpu().numpy())
 
     def _table(self, index: pd.Index, found: dict[int, Any], problems: list[str]) -> pd.DataFrame:
         rows = [found.get(number) for number in range(len(problems))]
         table = pd.DataFrame(index=index)
         if self.task == "regression":
-            table["prediction"] = [np.nan if value is None else float(value) for value in rows]
+            table["prediction"] = np.array([np.nan if value is None else value for value in rows], dtype=float)
         elif self.task == "classification":
+            unknown = np.full(len(self.classes), np.nan)
+            shares = np.array([unknown if value is None else value for value in rows], dtype=float)
+            shares = shares.reshape(-1, len(self.classes))
             names = [None if value is None else self.classes[int(value.argmax())] for value in rows]
             table["prediction"] = pd.Series(names, index=index, dtype=object)
             for i, name in enumerate(self.classes):
-                table[f"p_{name}"] = [np.nan if value is None else float(value[i]) for value in rows]
+                table[f"p_{name}"] = shares[:, i]
         elif self.task == "structure":
             table["prediction"] = pd.Series(rows, index=index, dtype=object)
             table["plddt"] = [np.nan if value is None else float(value.plddt.mean()) for value in rows]
@@ -164,6 +166,72 @@ class Predictor:
             labels = [None if value is None else [self.classes[int(i)] for i in value] for value in rows]
             table["prediction"] = pd.Series(labels, index=index, dtype=object)
         return table.assign(problem=problems)
+
+
+def predict_together(
+    members: Sequence[Predictor], sequences: pd.DataFrame | Sequence[str], *, progress: Progress | None = None
+) -> list[pd.DataFrame]:
+    """Predict the same rows with several models, each batch with all of them before the next one.
+
+    Rows with the same sequences are predicted once. What is left of a scan is all new to an encoder, whose attention
+    looks both ways: one substitution changes the states of every residue, in every block.
+
+    Args:
+        members: They read the same tokens (`Predictor.reads_as`); the columns are those of the first one.
+        sequences: As in `Predictor.predict`.
+        progress: As there.
+
+    Returns:
+        A table a member, as `Predictor.predict` returns it.
+
+    Raises:
+        DataError: As there.
+    """
+    index, chains = members[0]._chains(sequences)
+    rows, problems = members[0]._encode(chains)
+    alike = _alike(rows)
+    found: list[dict[int, Any]] = [{} for _ in members]
+    with ExitStack() as stack:
+        for member in members:
+            stack.enter_context(member._reading())
+        for chosen, outputs in _predict_rows(members, [same[0] for same in alike.values()]):
+            for values, own in zip(found, outputs, strict=True):
+                values.update((same.row_id, value) for row, value in zip(chosen, own, strict=True)
+                              for same in alike[_key(row)])  # fmt: skip
+            if progress:
+                progress(len(found[0]), len(rows))
+    return [member._table(index, values, problems) for member, values in zip(members, found, strict=True)]
+
+
+def _predict_rows(members: Sequence[Predictor], rows: list[Row]) -> Iterator[tuple[list[Row], list[list[Any]]]]:
+    """Yield (rows, the outputs of each member), rows of about one length together."""
+    rows, lead, first = sorted(rows, key=_num_tokens), members[0], 0
+    collate = Collate(lead.model.adapter.alphabet, lead.task)
+    while first < len(rows):
+        chosen = rows[first : first + min(member._batch_size(rows, first) for member in members)]
+        try:
+            # One object for all of them: by it they know that states of another member are of the same rows.
+            batch = collate(chosen).to(lead.precision.device)
+            outputs = [member._run(batch) for member in members]
+        except (torch.OutOfMemoryError, MemoryError):
+            if len(chosen) == 1:
+                raise
+            lead.max_tokens = max(1, len(chosen) * _num_tokens(chosen[-1]) // 2)
+            continue
+        first += len(chosen)
+        yield chosen, outputs
+
+
+def _alike(rows: list[Row]) -> dict[tuple[tuple[int, ...], ...], list[Row]]:
+    """Return the rows by their tokens."""
+    found: dict[tuple[tuple[int, ...], ...], list[Row]] = {}
+    for row in rows:
+        found.setdefault(_key(row), []).append(row)
+    return found
+
+
+def _key(row: Row) -> tuple[tuple[int, ...], ...]:
+    return tuple(map(tuple, row.tokens))
 
 
 def _text(cell: object) -> str:

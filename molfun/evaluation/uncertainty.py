@@ -10,7 +10,7 @@ import pandas as pd
 from molfun.data.settings import ONE_VALUE_A_ROW, ColumnSettings, Task
 from molfun.errors import DataError
 from molfun.evaluation.fold_intervals import FoldCalibration, class_sets, interval_ends
-from molfun.evaluation.predictor import Predictor, Progress
+from molfun.evaluation.predictor import Predictor, Progress, predict_together
 
 
 class Ensemble:
@@ -54,16 +54,24 @@ class Ensemble:
         """Longest sequence that every member takes whole."""
         return min(member.max_residues for member in self.members)
 
+    def _tables(self, sequences: pd.DataFrame | Sequence[str], progress: Progress | None) -> list[pd.DataFrame]:
+        """Return the table of every member; those that read the same tokens predict together."""
+        tables: dict[int, pd.DataFrame] = {}
+        groups = _groups(self.members)
+        for number, group in enumerate(groups):
+            own = [self.members[i] for i in group]
+            rows = _renamed(sequences, self.members[0], own[0])
+            found = predict_together(own, rows, progress=_after(progress, number, len(groups)))
+            tables.update(zip(group, found, strict=True))
+        return [tables[i] for i in range(len(self.members))]
+
     def predict(self, sequences: pd.DataFrame | Sequence[str], *, progress: Progress | None = None) -> pd.DataFrame:
         """Predict every row as `Predictor.predict` does, with the means of all members.
 
         `spread` is the standard deviation over members (n - 1): of the prediction, or of the probability of the class
         that is predicted. Where intervals were learned, `low` and `high`, or `set`, as `add_intervals` adds them.
         """
-        tables = []
-        for number, member in enumerate(self.members):
-            tables.append(member.predict(_renamed(sequences, self.members[0], member),
-                                         progress=_after(progress, number, len(self.members))))  # fmt: skip
+        tables = self._tables(sequences, progress)
         first = tables[0]
         if self.members[0].task == "regression":
             values = np.stack([table["prediction"].to_numpy(dtype=float) for table in tables])
@@ -82,6 +90,17 @@ class Ensemble:
         )  # fmt: skip
 
 
+def _groups(members: Sequence[Predictor]) -> list[list[int]]:
+    """Return numbers of members, those together that read the same tokens."""
+    groups: list[list[int]] = []
+    for number, member in enumerate(members):
+        own = next((group for group in groups if members[group[0]].reads_as(member)), None)
+        if own is None:
+            groups.append(own := [])
+        own.append(number)
+    return groups
+
+
 def _ends(values: np.ndarray, learned: FoldCalibration) -> dict[str, np.ndarray]:
     return dict(zip(("low", "high"), interval_ends(values, learned), strict=True))
 
@@ -95,7 +114,9 @@ def _spread(values: np.ndarray) -> np.ndarray:
     return values.std(axis=0, ddof=1) if len(values) > 1 else np.zeros(values.shape[1])
 
 
-def _renamed(sequences: pd.DataFrame | Sequence[str], first: Predictor, member: Predictor) -> object:
+def _renamed(
+    sequences: pd.DataFrame | Sequence[str], first: Predictor, member: Predictor
+) -> pd.DataFrame | Sequence[str]:
     """Return rows with the columns that a member reads; runs may have called the same chains otherwise."""
     if not isinstance(sequences, pd.DataFrame) or not set(first.columns.sequence) <= set(sequences.columns):
         return sequences
@@ -103,7 +124,7 @@ def _renamed(sequences: pd.DataFrame | Sequence[str], first: Predictor, member: 
     return sequences[list(names)].rename(columns=names)
 
 
-def _after(progress: Progress | None, number: int, num_members: int) -> Progress | None:
+def _after(progress: Progress | None, number: int, num_groups: int) -> Progress | None:
     if progress is None:
         return None
-    return lambda done, total: progress((number * total + done) // num_members, total)
+    return lambda done, total: progress((number * total + done) // num_groups, total)

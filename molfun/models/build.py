@@ -26,6 +26,7 @@ def build_adapter(name: str, weights: str = "pretrained", *, load: bool = True) 
     card = find_model(name)
     module, _, function = card.builder.partition(":")
     adapter: BaseAdapter = getattr(import_module(module), function)(card, weights, load=load)
+    adapter.weights = weights
     return adapter
 
 

@@ -13,19 +13,25 @@ from molfun.types import Batch
 
 
 @torch.no_grad()
+def predict_batch(model: MolfunStructureModel, batch: Batch, precision: Precision) -> Any:
+    """Return the float32 predictions for a batch on the model's device, which is in eval mode.
+
+    Returns:
+        A tensor, or `Folds` where structures are predicted.
+    """
+    with precision.autocast():
+        preds = model(batch)["preds"]
+    return preds.float()
+
+
 def iterate_predictions(
     model: MolfunStructureModel, loader: Iterable[Batch], precision: Precision
 ) -> Iterator[tuple[Batch, Any]]:
-    """Yield (batch on the model's device, float32 predictions) for every batch; the model is put into eval mode.
-
-    Predictions are a tensor, or `Folds` where structures are predicted.
-    """
+    """Yield (batch on the model's device, predictions of `predict_batch`); the model is put into eval mode."""
     model.eval()
     for batch in loader:
         moved = batch.to(precision.device)
-        with precision.autocast():
-            preds = model(moved)["preds"]
-        yield moved, preds.float()
+        yield moved, predict_batch(model, moved, precision)
 
 
 def scored_items(preds: Any, batch: Batch) -> tuple[Any, Any]:

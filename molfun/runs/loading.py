@@ -27,6 +27,7 @@ from molfun.runs.steering import checkpoint_of
 from molfun.training.build import build_strategy
 from molfun.training.checkpoint import load_weights
 from molfun.training.distributed import SingleDevice
+from molfun.training.shared_prefix import share_frozen
 
 CALIBRATION_ROWS = 2_000
 
@@ -39,13 +40,17 @@ def build_run_model(spec: RunSpec, dataset: Dataset) -> MolfunStructureModel:
     )  # fmt: skip
 
 
-def load(run: str | Path, *, home: Path | None = None, device: str = "auto") -> Predictor:
+def load(
+    run: str | Path, *, home: Path | None = None, device: str = "auto", keep_frozen: bool | None = None
+) -> Predictor:
     """Load the model of a run, ready to predict.
 
     Args:
         run: Id of a run, with "/last" or another checkpoint behind it if not its best one is wanted; or its folder.
         home: The data folder; None takes `MOLFUN_HOME`.
         device: "auto", "cpu" or "cuda".
+        keep_frozen: Whether states behind the frozen beginning of the trunk are read where they are kept already, and
+            pooled ones kept; None does as the training did.
 
     Raises:
         RunError: There is no such run or checkpoint, or it is damaged.
@@ -53,6 +58,13 @@ def load(run: str | Path, *, home: Path | None = None, device: str = "auto") -> 
         SettingError: The device is absent.
     """
     home, name = _place(run, home)
+    predictor = _load(name, home, device)
+    _read_frozen([predictor], name, home, keep_frozen)
+    return predictor
+
+
+def _load(name: str, home: Path, device: str) -> Predictor:
+    """Load a model that computes everything anew."""
     checkpoint = checkpoint_of(home, name)
     spec = RunFolder(checkpoint.parents[1]).spec
     dataset = load_dataset(home / "datasets", spec.data.dataset)
@@ -64,8 +76,27 @@ def load(run: str | Path, *, home: Path | None = None, device: str = "auto") -> 
         strategy = build_strategy(spec.strategy.model_dump())
         strategy.setup(model)
     load_weights(model, checkpoint)
+    model.adapter.weights = spec.model.start_from or spec.model.weights
     precision = Precision(distributed.device, amp=strategy.settings.amp)
     return Predictor(model, dataset.columns, dataset.classes, precision=precision)
+
+
+def _read_frozen(members: Sequence[Predictor], first: str, home: Path, keep_frozen: bool | None) -> None:
+    """Let models compute the frozen beginning that they have in common once, and read what is known of it.
+
+    Args:
+        members: The models.
+        first: Name of the first one, whose training decides how much room states may take.
+        home: The data folder.
+        keep_frozen: As in `load`; models that predict together share a beginning in any case.
+    """
+    training = _folder_of(first, home).spec.training
+    wants = training.keep_frozen if keep_frozen is None else keep_frozen
+    models, precisions = [member.model for member in members], [member.precision for member in members]
+    folder = home / "cache" / "frozen" if wants and training.keep_frozen_gb > 0 else None
+    trunks = share_frozen(models, precisions, folder, max_gigabytes=training.keep_frozen_gb)
+    for member, trunk in zip(members, trunks, strict=True):
+        member.trunk = trunk
 
 
 def load_together(
@@ -75,6 +106,7 @@ def load_together(
     coverage: float = 0.0,
     home: Path | None = None,
     device: str = "auto",
+    keep_frozen: bool | None = None,
 ) -> tuple[Predictor | Ensemble, Calibration | None]:  # fmt: skip
     """Load a run, or several as one, and learn how wide the intervals of its predictions have to be.
 
@@ -87,6 +119,7 @@ def load_together(
         coverage: Wanted share of true values inside; 0 learns nothing.
         home: As in `load`.
         device: As there.
+        keep_frozen: As there.
 
     Returns:
         The model, and what `conformal.add_intervals` needs to add intervals; None where it adds them itself, or none
@@ -98,10 +131,12 @@ def load_together(
         SettingError: As there.
     """
     home, name = _place(run, home)
-    first = load(name, home=home, device=device)
+    names = [name, *others]
+    members = [_load(own, home, device) for own in names]
+    _read_frozen(members, name, home, keep_frozen)
+    first = members[0]
     if not others:
         return first, _calibrate(first, [name], coverage, home) if coverage else None
-    members, names = [first, *(load(other, home=home, device=device) for other in others)], [name, *others]
     learned = _learn_from_folds(names, coverage, home) if coverage else None
     ensemble = Ensemble(members, learned)
     return ensemble, _calibrate(ensemble, names, coverage, home) if coverage and learned is None else None

@@ -136,6 +136,7 @@ class Worker:
             return
         path = checkpoint_of(self.home, self.spec.model.start_from)
         load_weights(model, path)
+        model.adapter.weights = self.spec.model.start_from
         logger.info("Starting from the weights of %s.", path)
 
     def _build_model(self, dataset: Dataset) -> MolfunStructureModel:

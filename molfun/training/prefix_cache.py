@@ -10,10 +10,11 @@ import hashlib
 import json
 import logging
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -125,25 +126,29 @@ class PrefixCache:
         precision: As there.
         folder: Of all stores.
         max_bytes: Of all stores together.
+        is_guest: Whether it belongs to a prediction, which may see many sequences once: only pooled states are kept,
+            and no other store makes room for them.
     """
 
     def __init__(
-        self, model: MolfunStructureModel, boundary: Boundary, precision: Precision, folder: Path, *, max_bytes: int
-    ) -> None:
+        self, model: MolfunStructureModel, boundary: Boundary, precision: Precision, folder: Path, *, max_bytes: int,
+        is_guest: bool = False,
+    ) -> None:  # fmt: skip
         self.adapter, self.boundary = model.adapter, boundary
-        name = _name_of(model.adapter, boundary, precision)
-        self.store = StateStore(folder / name, model.adapter.hidden_size, max_bytes=max_bytes)
+        self.writes = bool(boundary.pooling) or not is_guest
+        about = about_states(model.adapter, boundary, precision)
+        place = folder / _name_of(model.adapter, boundary, about)
+        self.store = StateStore(place, model.adapter.hidden_size, max_bytes=max_bytes, evicts=not is_guest)
+        self.store.describe({**about, "card": model.adapter.card.name, "weights": model.adapter.weights})
         self.seconds = 0.0  # spent on computing, since it was made
 
     def __call__(self, batch: Batch) -> Trunk:
         """Return what the trunk gives to the head."""
-        states = tuple(self._chain(chain) for chain in batch.chains)
-        if self.boundary.pooling:
-            ones = torch.ones(batch.size, 1, dtype=torch.bool, device=states[0].device)
-            return Trunk(states, (ones,) * len(states))
-        if self.boundary.is_whole:
-            return Trunk(states, tuple(chain.residues_BL for chain in batch.chains))
-        return self.adapter.run_from(states, batch, self.boundary.depth)
+        return run_on(self.adapter, self.boundary, self.states(batch), batch)
+
+    def states(self, batch: Batch) -> tuple[Tensor, ...]:
+        """Return the states of every chain behind the boundary, [B, L, D] or pooled [B, 1, D]."""
+        return tuple(self._chain(chain) for chain in batch.chains)
 
     def _chain(self, chain: Chain) -> Tensor:
         """Return the states of one chain of a batch, padded with 0."""
@@ -153,9 +158,13 @@ class PrefixCache:
             self.store.look_again()
             found = {key: self.store.find(key) for key in found}
         rows = [keys.index(key) for key, states in found.items() if states is None]
+        if len(rows) == len(keys) and not self.writes:
+            (hidden_BLD,) = self.adapter.run_to(_alone(chain), self.boundary.depth, is_whole=self.boundary.is_whole)
+            return hidden_BLD  # nothing to read and nothing to write: it stays where it is
         if rows:
             computed = self._compute(chain, rows)
-            self.store.add({keys[row]: states for row, states in computed.items()})
+            if self.writes:
+                self.store.add({keys[row]: states for row, states in computed.items()})
             found |= {keys[row]: states for row, states in computed.items()}
         length = 1 if self.boundary.pooling else chain.tokens_BL.shape[1]
         padded = np.zeros((len(keys), length, self.store.width), dtype=np.float32)
@@ -170,9 +179,8 @@ class PrefixCache:
         """Return the states of some rows of a chain, float32 [tokens or 1, D] each."""
         chosen = torch.as_tensor(rows, device=chain.tokens_BL.device)
         own = Chain(chain.tokens_BL[chosen], chain.mask_BL[chosen], chain.residues_BL[chosen])
-        alone = Batch((own,), None, None, torch.zeros(len(rows), dtype=torch.int64))
         began = time.monotonic()
-        (hidden_BLD,) = self.adapter.run_to(alone, self.boundary.depth, is_whole=self.boundary.is_whole)
+        (hidden_BLD,) = self.adapter.run_to(_alone(own), self.boundary.depth, is_whole=self.boundary.is_whole)
         if self.boundary.pooling:
             pooled_BD = POOLINGS[self.boundary.pooling](hidden_BLD.float(), own.residues_BL)
             pooled = pooled_BD.cpu().numpy()
@@ -181,6 +189,35 @@ class PrefixCache:
         lengths, states = own.mask_BL.sum(dim=1).tolist(), hidden_BLD.float().cpu().numpy()
         self.seconds += time.monotonic() - began
         return {row: states[i, : lengths[i]] for i, row in enumerate(rows)}
+
+
+def run_on(adapter: BaseAdapter, boundary: Boundary, states: tuple[Tensor, ...], batch: Batch) -> Trunk:
+    """Return what a trunk gives to the head, from the states behind its frozen beginning."""
+    if boundary.pooling:
+        ones = torch.ones(batch.size, 1, dtype=torch.bool, device=states[0].device)
+        return Trunk(states, (ones,) * len(states))
+    if boundary.is_whole:
+        return Trunk(states, tuple(chain.residues_BL for chain in batch.chains))
+    return adapter.run_from(states, batch, boundary.depth)
+
+
+def frozen_modules(adapter: BaseAdapter, boundary: Boundary) -> list[nn.Module]:
+    """Return the modules on which the states behind a boundary depend."""
+    blocks = adapter.get_trunk_blocks()[: boundary.depth]
+    return [adapter.get_input_embedder(), *blocks, *(adapter.get_output_modules() if boundary.is_whole else [])]
+
+
+def about_states(adapter: BaseAdapter, boundary: Boundary, precision: Precision) -> dict[str, Any]:
+    """Return everything that states depend on, but weights and sequence."""
+    return {
+        "format": FORMAT, "family": adapter.card.family, "depth": boundary.depth, "whole": boundary.is_whole,
+        "pooling": boundary.pooling, "dtype": str(precision.dtype), "device": precision.device.type,
+        "torch": torch.__version__, "transformers": transformers.__version__,
+    }  # fmt: skip
+
+
+def _alone(chain: Chain) -> Batch:
+    return Batch((chain,), None, None, torch.zeros(len(chain.tokens_BL), dtype=torch.int64))
 
 
 def _trains(module: nn.Module) -> bool:
@@ -196,18 +233,12 @@ def _keys(chain: Chain) -> list[bytes]:
     ]
 
 
-def _name_of(adapter: BaseAdapter, boundary: Boundary, precision: Precision) -> str:
+def _name_of(adapter: BaseAdapter, boundary: Boundary, about: Mapping[str, Any]) -> str:
     """Return the name of the store: a hash of everything that its states depend on, but the sequence."""
-    blocks = adapter.get_trunk_blocks()[: boundary.depth]
-    behind = adapter.get_output_modules() if boundary.is_whole else []
     digest = hashlib.sha256()
-    for module in [adapter.get_input_embedder(), *blocks, *behind]:
+    for module in frozen_modules(adapter, boundary):
         for name, tensor in sorted(module.state_dict().items()):
             digest.update(name.encode())
             digest.update(tensor.detach().cpu().reshape(-1).contiguous().view(torch.uint8).numpy())
-    about = {
-        "format": FORMAT, "family": adapter.card.family, "depth": boundary.depth, "whole": boundary.is_whole,
-        "pooling": boundary.pooling, "dtype": str(precision.dtype), "device": precision.device.type,
-        "torch": torch.__version__, "transformers": transformers.__version__, "weights": digest.hexdigest(),
-    }  # fmt: skip
-    return hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()[:24]
+    whole = json.dumps({**about, "weights": digest.hexdigest()}, sort_keys=True)
+    return hashlib.sha256(whole.encode()).hexdigest()[:24]

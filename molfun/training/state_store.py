@@ -2,7 +2,9 @@
 
 states.f32   float32 [rows, width], the states of one sequence behind those of another
 index        a record a sequence: key, first row, number of rows, CRC-32 of its states
-used         touched by whoever opens the store; the store that was not for the longest time goes first
+used         touched by whoever opens the store, and locked while it is open: the one that was not for the longest
+             time goes first, and none that is goes at all
+about.json   what the states are of, for people who look at the list
 
 Both files only ever grow, under a lock, states before their record: after a kill the rest of a half-written sequence is
 never read, and a record is believed only if its states have its CRC.
@@ -11,13 +13,17 @@ never read, and a record is believed only if its states have its CRC.
 from __future__ import annotations
 
 import fcntl
+import json
 import logging
+import os
 import shutil
 import struct
+import weakref
 import zlib
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,10 +45,11 @@ class StateStore:
         folder: Made where it is absent; its neighbours are stores, too.
         width: Numbers a state.
         max_bytes: Of all stores in the folder above; others make room, this one stops growing.
+        evicts: Whether others make room.
     """
 
-    def __init__(self, folder: Path, width: int, *, max_bytes: int) -> None:
-        self.folder, self.width, self.max_bytes = folder, width, max_bytes
+    def __init__(self, folder: Path, width: int, *, max_bytes: int, evicts: bool = True) -> None:
+        self.folder, self.width, self.max_bytes, self.evicts = folder, width, max_bytes, evicts
         self._places: dict[bytes, tuple[int, int, int]] = {}
         self._checked: set[bytes] = set()
         self._read, self._mapped = 0, np.empty((0, width), dtype=np.float32)
@@ -50,6 +57,7 @@ class StateStore:
         try:
             folder.mkdir(parents=True, exist_ok=True)
             (folder / "used").touch()
+            self._hold()
             self._refresh()
         except OSError as error:
             self._give_up(error)
@@ -83,6 +91,18 @@ class StateStore:
         """Learn what other processes have added since."""
         try:
             self._refresh()
+        except OSError as error:
+            self._give_up(error)
+
+    def describe(self, about: Mapping[str, Any]) -> None:
+        """Write down what the states are of, unless that is known."""
+        path = self.folder / "about.json"
+        if self.is_full or path.exists():
+            return
+        try:
+            with self._locked():
+                path.with_suffix(".new").write_text(json.dumps(dict(about), sort_keys=True), encoding="utf-8")
+                path.with_suffix(".new").replace(path)
         except OSError as error:
             self._give_up(error)
 
@@ -136,13 +156,13 @@ class StateStore:
     def _make_room(self, num_bytes: int) -> bool:
         """Remove stores that were not used for the longest time until there is room; return whether there is."""
         others = sorted((path for path in self.folder.parent.iterdir() if path != self.folder and path.is_dir()),
-                        key=_last_used)  # fmt: skip
+                        key=last_used)  # fmt: skip
         sizes = {path: _size(path) for path in [*others, self.folder]}
-        for path in others:
+        for path in others if self.evicts else []:
             if self._fits(sum(sizes.values()) + num_bytes, num_bytes):
                 break
-            shutil.rmtree(path, ignore_errors=True)
-            sizes[path] = 0
+            if remove_store(path):
+                sizes[path] = 0
         if self._fits(sum(sizes.values()) + num_bytes, num_bytes):
             return True
         self.is_full = True
@@ -157,11 +177,51 @@ class StateStore:
         self.is_full = True
         logger.warning("The cache of frozen states in %s cannot be used: %s.", self.folder, error.strerror or error)
 
+    def _hold(self) -> None:
+        """Let nobody remove the store while this object is there."""
+        held = os.open(self.folder / "used", os.O_RDWR)
+        weakref.finalize(self, os.close, held)
+        with suppress(OSError):  # a file system without locks
+            fcntl.flock(held, fcntl.LOCK_SH)
+
     @contextmanager
     def _locked(self) -> Iterator[None]:
         with (self.folder / "lock").open("wb") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
             yield
+
+
+def remove_store(folder: Path) -> bool:
+    """Remove a store unless somebody has it open; return whether it is gone."""
+    with _unused(folder) as is_unused:
+        if is_unused:
+            shutil.rmtree(folder, ignore_errors=True)
+    return not folder.exists()
+
+
+def is_in_use(folder: Path) -> bool:
+    """Tell whether some process has a store open."""
+    with _unused(folder) as is_unused:
+        return not is_unused
+
+
+@contextmanager
+def _unused(folder: Path) -> Iterator[bool]:
+    """Yield whether nobody has a store open, and keep it so meanwhile."""
+    try:
+        file = (folder / "used").open("rb+")
+    except OSError:  # nobody got so far as to open it
+        yield True
+        return
+    with file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+            return
+        except OSError:  # a file system without locks
+            pass
+        yield True
 
 
 def _crc(states: Floats) -> int:
@@ -175,7 +235,8 @@ def _size(folder: Path) -> int:
         return 0
 
 
-def _last_used(folder: Path) -> float:
+def last_used(folder: Path) -> float:
+    """Return when somebody last opened a store, unix seconds; 0 where that is not known."""
     try:
         return (folder / "used").stat().st_mtime
     except OSError:

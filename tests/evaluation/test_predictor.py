@@ -11,6 +11,7 @@ from molfun.data.settings import ColumnSettings, Task
 from molfun.errors import DataError
 from molfun.evaluation.predictor import Predictor
 from molfun.models.precision import Precision
+from molfun.types import Batch
 from tests.tiny import SEQUENCES, tiny_model
 
 
@@ -55,7 +56,8 @@ def test_batches_change_no_prediction(task: Task) -> None:
 def test_a_batch_that_does_not_fit_is_halved(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[int] = []
     own = predictor()
-    expected = own.predict(list(SEQUENCES) * 4)
+    rows = [sequence[first:] for sequence in SEQUENCES for first in range(4)]
+    expected = own.predict(rows)
     forward = own.model.forward
 
     def small_memory(batch: object) -> object:
@@ -66,7 +68,7 @@ def test_a_batch_that_does_not_fit_is_halved(monkeypatch: pytest.MonkeyPatch) ->
 
     monkeypatch.setattr(own.model, "forward", small_memory)
     progress: list[tuple[int, int]] = []
-    found = own.predict(list(SEQUENCES) * 4, progress=lambda done, total: progress.append((done, total)))
+    found = own.predict(rows, progress=lambda done, total: progress.append((done, total)))
     assert np.allclose(found["prediction"], expected["prediction"], atol=1e-5)
     assert asked[0] == 20
     assert asked[-1] <= 3
@@ -82,3 +84,28 @@ def test_chains_are_found_by_their_columns() -> None:
         predictor(num_chains=2).predict(["AAAA"])
     assert len(predictor().predict(pd.DataFrame({"other": ["AAAA"]}))) == 1
     assert len(predictor().predict([])) == 0
+
+
+@pytest.mark.parametrize("task", ["regression", "classification", "per_residue"])
+def test_the_same_sequence_is_computed_once(task: Task, monkeypatch: pytest.MonkeyPatch) -> None:
+    own, seen = predictor(task), []
+    forward = own.model.forward
+
+    def watched(batch: Batch) -> object:
+        seen.append(batch.size)
+        return forward(batch)
+
+    monkeypatch.setattr(own.model, "forward", watched)
+    progress: list[tuple[int, int]] = []
+    found = own.predict([*SEQUENCES, "1"] * 4, progress=lambda done, total: progress.append((done, total)))
+    assert sum(seen) == len(SEQUENCES)
+    assert progress[-1] == (20, 20)
+    first = found.iloc[: len(SEQUENCES) + 1]
+    for start in range(6, 24, 6):
+        pd.testing.assert_frame_equal(found.iloc[start : start + 6].reset_index(drop=True), first)
+
+
+def test_pairs_are_the_same_where_both_chains_are() -> None:
+    pairs = pd.DataFrame({"sequence": ["MKTAY", "MKTAY", "MKTAY"], "light": ["AAAA", "AAAV", "AAAA"]})
+    values = predictor(num_chains=2).predict(pairs)["prediction"]
+    assert values[0] == values[2] != values[1]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import multiprocessing
 import os
 import signal
@@ -28,7 +29,7 @@ from molfun.training.base import FinetuneStrategy
 from molfun.training.callbacks import Callback
 from molfun.training.prefix_cache import Boundary, find_boundary
 from molfun.training.rehearsal import Rehearsal
-from molfun.training.state_store import StateStore
+from molfun.training.state_store import StateStore, is_in_use, remove_store
 from tests.tiny import tiny_model
 
 SEQUENCES = ["ACDEFGHIKLMNPQRSTVWY"[i % 7 : 8 + i % 11] * (1 + i % 2) for i in range(23)]
@@ -343,3 +344,25 @@ def test_the_rehearsal_tells_what_is_done_once(tmp_path: Path) -> None:
     # 100 tokens took a second for what is done once and 0.1 for the rest; 1,000 residues, 50 epochs.
     told = Rehearsal(1.1, 0, 4, 30, 100, 0, once_seconds=1.0, reads_kept=True)
     assert forecast_seconds(told, {"train": 1000, "val": 0}, epochs=50) == pytest.approx(10 + 50 * 1.0)
+
+
+def test_a_store_that_is_open_is_removed_by_nobody(tmp_path: Path) -> None:
+    store = StateStore(tmp_path / "a", 8, max_bytes=10**9)
+    store.add({key(0): states(0, 100)})
+    assert is_in_use(tmp_path / "a")
+    assert not remove_store(tmp_path / "a")
+    other = StateStore(tmp_path / "b", 8, max_bytes=4_000)
+    other.add({key(1): states(1, 50)})
+    assert other.is_full
+    np.testing.assert_array_equal(store.find(key(0)), states(0, 100))
+    del store
+    assert not is_in_use(tmp_path / "a")
+    assert remove_store(tmp_path / "a")
+    assert not (tmp_path / "a").exists()
+
+
+def test_a_store_says_what_it_holds(tmp_path: Path) -> None:
+    fit(STRATEGIES["partial"](), tmp_path, epochs=1)
+    (folder,) = tmp_path.iterdir()
+    about = json.loads((folder / "about.json").read_text())
+    assert (about["card"], about["depth"], about["whole"], about["pooling"]) == ("esm2_8m", 2, False, "")
