@@ -15,6 +15,10 @@ storage_panels.section("Disk")
 with shell.sentences():
     storage_panels.draw_disk(disk_use(shell.home()))
 
+storage_panels.section("Frozen states")
+with shell.sentences():
+    storage_panels.draw_stores(shell.home())
+
 storage_panels.section("Clean up")
 with shell.sentences():
     storage_panels.draw_cleaning(shell.home())

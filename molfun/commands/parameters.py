@@ -32,10 +32,13 @@ def parameters(
     json: AsJson = False,
 ) -> None:
     """Show what would train, block by block; nothing is downloaded, and no run is made."""
+    from dataclasses import asdict
+
     from rich.console import Console
 
     from molfun.home import data_home
     from molfun.runs.breakdown import read_question
+    from molfun.runs.frozen import forecast_kept
     from molfun.runs.memory import ask_of_question, ask_of_run
     from molfun.runs.plan import parse_changes
     from molfun.runs.terminal import as_json
@@ -48,14 +51,17 @@ def parameters(
     if memory:
         asked = ask_of_run(question.spec, dataset) if dataset else ask_of_question(question, length)
         answer["memory"] = asked.answer(home)
+    kept = forecast_kept(home, question.spec, dataset, answer) if dataset else None
     if json:
-        typer.echo(as_json(answer))
+        typer.echo(as_json({**answer, "kept": None if kept is None else asdict(kept)}))
         return
     for sentence in answer["warnings"]:
         typer.echo(f"Note: {sentence}", err=True)
     spec, trains, total = question.spec, answer["trainable"], answer["total"]
     typer.echo(f"{spec.strategy.kind} on {spec.model.name}: {trains:,} of {total:,} parameters train.")
     Console().print(_table(answer))
+    if kept is not None:
+        typer.echo(kept.line)
     if memory:
         Console().print(_memory_table(answer["memory"]))
         typer.echo(_verdict(answer["memory"]))

@@ -98,16 +98,20 @@ def show_bin(json: AsJson = False) -> None:
 
 def disk(json: AsJson = False) -> None:
     """Show what uses the disk."""
+    from dataclasses import asdict
+
     from rich.console import Console
     from rich.table import Table
 
     from molfun.runs.disk import disk_use, format_bytes
+    from molfun.runs.frozen import list_stores
     from molfun.runs.terminal import as_json
 
-    use = disk_use(_home())
+    use, stores = disk_use(_home()), list_stores(_home())
     if json:
         rooms = {"rooms": use.rooms, "free_bytes": use.free_bytes, "total_bytes": use.total_bytes}
-        typer.echo(as_json({**rooms, "runs": use.runs.to_dict("records")}))
+        frozen = [{**asdict(store), "path": str(store.path)} for store in stores]
+        typer.echo(as_json({**rooms, "runs": use.runs.to_dict("records"), "frozen": frozen}))
         return
     table = Table("run", "status", "size", "best", "last", "kept epochs")
     for row in use.runs.to_dict("records"):
@@ -116,6 +120,9 @@ def disk(json: AsJson = False) -> None:
     console = Console()
     console.print(table)
     console.print(", ".join(f"{name} {format_bytes(size)}" for name, size in use.rooms.items()))
+    for store in stores:
+        plural = "" if store.num_sequences == 1 else "s"
+        console.print(f"{format_bytes(store.num_bytes)} {store.title} ({store.num_sequences:,} sequence{plural})")
     console.print(f"{format_bytes(use.free_bytes)} free of {format_bytes(use.total_bytes)}.")
 
 
@@ -126,7 +133,8 @@ def clean(
 ) -> None:
     """Show what may be removed to free room, and what that costs; with --yes, remove it.
 
-    Rules: newest_epochs, last_after_days, replaced, bin_after_days, cache_after_days.
+    Rules: newest_epochs, last_after_days, replaced, bin_after_days, cache_after_days,
+    frozen_after_days.
     """
     from dataclasses import asdict
 

@@ -25,7 +25,7 @@ from molfun.runs.detached import worker_environment
 from molfun.runs.files import read_json, write_json
 
 COMMAND = (sys.executable, "-m", "molfun.training.preview", "--serve")
-FORMAT = 2  # part of every cache key; raise it when answers change their form
+FORMAT = 3  # part of every cache key; raise it when answers change their form
 
 
 class AnalysisProcess:

@@ -15,6 +15,7 @@ from pathlib import Path
 from molfun.runs.bin import SECONDS_A_DAY, deleted_at, erase, no_attempt_begins
 from molfun.runs.disk import folder_bytes
 from molfun.runs.folder import RunFolder
+from molfun.runs.frozen import free_store, list_stores
 from molfun.runs.health import where_it_resumes
 from molfun.runs.status import RunStatus, run_status
 from molfun.runs.store import RUN_ID, RunStore
@@ -50,6 +51,10 @@ class CleaningRules(Settings):
         30, ge=-1, label="Cache after", unit="days", group="Clean-up",
         help="Remove what can be computed again and was not used for so long; -1 never.",
     )  # fmt: skip
+    frozen_after_days: int = setting(
+        30, ge=-1, label="Frozen states after", unit="days", group="Clean-up",
+        help="Remove kept states of frozen trunks that no run has read for so long; -1 never.",
+    )  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -75,6 +80,7 @@ def plan_cleaning(home: Path, rules: CleaningRules) -> list[Piece]:
     """Return what the rules would remove, the largest first; removes nothing."""
     found = [piece for folder in RunStore(home).list() for piece in _of_run(folder, rules)]
     found += [*_of_bin(home, rules.bin_after_days), *_of_cache(home, rules.cache_after_days)]
+    found += _of_frozen(home, rules.frozen_after_days)
     return sorted(found, key=lambda piece: piece.num_bytes, reverse=True)
 
 
@@ -127,7 +133,10 @@ def _of_bin(home: Path, days: int) -> Iterator[Piece]:
 
 
 def _of_cache(home: Path, days: int) -> Iterator[Piece]:
+    frozen = home / "cache" / "frozen"
     for path in _files(home / "cache") if days >= 0 else []:
+        if frozen in path.parents:
+            continue  # a store goes as one, or stays
         try:
             stat = path.lstat()
         except OSError:
@@ -137,11 +146,20 @@ def _of_cache(home: Path, days: int) -> Iterator[Piece]:
             yield Piece(path, stat.st_size, "", "Cached result", "It is computed again when it is needed.")
 
 
+def _of_frozen(home: Path, days: int) -> Iterator[Piece]:
+    """Yield stores of frozen states that nobody has open."""
+    for store in list_stores(home) if days >= 0 else []:
+        if not store.is_open and _age_days(store.used) >= days:
+            yield Piece(store.path, store.num_bytes, "", store.title, "The next run that reads them computes them.")
+
+
 def _remove(home: Path, piece: Piece) -> int:
     """Remove one piece; return the bytes that were freed, 0 where it may not go any more."""
     path = piece.path
     if not _is_inside(home, path):
         return 0
+    if path.parent == home / "cache" / "frozen":
+        return free_store(path)
     if home / "runs" not in path.parents:
         return erase(path) if {home / "bin", home / "cache"} & set(path.parents) else 0
     folder = RunFolder(home / "runs" / piece.run_id)

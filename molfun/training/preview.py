@@ -17,9 +17,12 @@ import torch
 from molfun.errors import MolfunError
 from molfun.models.build import build_model
 from molfun.models.parameters import count_parts
+from molfun.models.precision import Precision
 from molfun.models.settings import ModelSettings
+from molfun.models.structure import MolfunStructureModel
 from molfun.training.build import build_strategy
 from molfun.training.forecast import forecast
+from molfun.training.prefix_cache import about_states, find_boundary
 
 logger = logging.getLogger(__name__)
 
@@ -31,7 +34,9 @@ def preview_parameters(request: Mapping[str, Any]) -> dict[str, Any]:
         request: {"spec": a run spec as plain values, "task", "num_outputs", "num_chains"}.
 
     Returns:
-        {"parts", "groups", "blocks", "total", "trainable", "warnings"}; counts are numbers of parameters.
+        {"parts", "groups", "blocks", "total", "trainable", "warnings"}, where counts are numbers of parameters; and
+        "frozen", what of the trunk is computed once a sequence: {"about": as `prefix_cache.about_states` gives it,
+        "width" of a state in numbers, "num_blocks" of the trunk}, None where nothing is.
 
     Raises:
         MolfunError: The spec's model or strategy cannot be built.
@@ -44,7 +49,18 @@ def preview_parameters(request: Mapping[str, Any]) -> dict[str, Any]:
         )  # fmt: skip
         strategy = build_strategy(spec["strategy"])
         strategy.setup(model)
-    return count_parts(model, strategy.param_groups(model))
+    return {**count_parts(model, strategy.param_groups(model)), "frozen": _frozen(model, amp=strategy.settings.amp)}
+
+
+def _frozen(model: MolfunStructureModel, *, amp: bool) -> dict[str, Any] | None:
+    boundary = find_boundary(model)
+    if boundary is None:
+        return None
+    precision = Precision(torch.device("cuda" if torch.cuda.is_available() else "cpu"), amp=amp)
+    return {
+        "about": about_states(model.adapter, boundary, precision), "width": model.adapter.hidden_size,
+        "num_blocks": len(model.adapter.get_trunk_blocks()),
+    }  # fmt: skip
 
 
 def answer(line: str) -> dict[str, Any]:

@@ -135,17 +135,9 @@ class StateStore:
         self._refresh()
 
     def _refresh(self) -> None:
-        path = self.folder / "index"
-        if not path.exists():
-            return
-        with path.open("rb") as file:
-            file.seek(self._read)
-            content = file.read()
-        whole = len(content) - len(content) % RECORD.size
-        for key, first, rows, crc in RECORD.iter_unpack(content[:whole]):
-            if rows:
-                self._places[key] = (first, rows, crc)
-        self._read += whole
+        places, num_read = _read_index(self.folder, self._read)
+        self._places.update(places)
+        self._read += num_read
 
     def _map(self) -> None:
         path = self.folder / "states.f32"
@@ -189,6 +181,27 @@ class StateStore:
         with (self.folder / "lock").open("wb") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
             yield
+
+
+def read_keys(folder: Path) -> dict[bytes, int]:
+    """Return the rows of every sequence of a store by its key; empty where it cannot be read. Does not open it."""
+    try:
+        return {key: rows for key, (_, rows, _) in _read_index(folder, 0)[0].items()}
+    except OSError:
+        return {}
+
+
+def _read_index(folder: Path, begin: int) -> tuple[dict[bytes, tuple[int, int, int]], int]:
+    """Return (first row, rows, CRC) of the sequences from a byte of the index on, and how many bytes they take."""
+    path = folder / "index"
+    if not path.exists():
+        return {}, 0
+    with path.open("rb") as file:
+        file.seek(begin)
+        content = file.read()
+    whole = len(content) - len(content) % RECORD.size
+    records = RECORD.iter_unpack(content[:whole])
+    return {key: (first, rows, crc) for key, first, rows, crc in records if rows}, whole
 
 
 def remove_store(folder: Path) -> bool:

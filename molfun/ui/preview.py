@@ -20,6 +20,7 @@ from molfun.data.dataset import Dataset
 from molfun.errors import MolfunError
 from molfun.runs.advice import schedule
 from molfun.runs.breakdown import Question
+from molfun.runs.frozen import forecast_kept
 from molfun.runs.launchers.catalog import TITLES
 from molfun.runs.spec import RunSpec
 from molfun.ui import charts, parameter_charts, schedule_chart, shell, text
@@ -180,6 +181,18 @@ def draw_schedule(spec: RunSpec, dataset: Dataset) -> None:
         f"- {dataset.counts['train']:,} rows train, {dataset.counts['val']:,} validate, {dataset.counts['test']:,} test"
         f"{place(spec)}"
     )
+
+
+def draw_kept(home: Path, spec: RunSpec, dataset: Dataset, answer: Answer | None) -> None:
+    """Draw what of the frozen beginning of the trunk is kept on disk, once it is known where that ends."""
+    kept = None if answer is None or answer.get("error") else forecast_kept(home, spec, dataset, answer)
+    if kept is not None:
+        st.caption(
+            shell.sentence(kept.line),
+            help="The part of the trunk that does not train gives the same states every epoch, so they are kept. "
+            "*Keep frozen states* and *Room for frozen states* are among the advanced settings; the page Settings "
+            "lists and removes them.",
+        )
 
 
 def draw_rates(spec: RunSpec, dataset: Dataset, answer: Answer | None) -> None:

@@ -11,6 +11,7 @@ import streamlit as st
 from molfun.runs import bin as run_bin
 from molfun.runs.cleaning import CleaningRules, Piece, clean, plan_cleaning
 from molfun.runs.disk import DiskUse, format_bytes
+from molfun.runs.frozen import free_store, list_stores
 from molfun.ui import forms, shell, text
 
 DONE = "settings.done"
@@ -126,6 +127,28 @@ def _confirm_cleaning(home: Path, pieces: Sequence[Piece]) -> None:
             st.rerun()
         if st.button("Keep everything", help="Closes this question."):
             st.rerun()
+
+
+def draw_stores(home: Path) -> None:
+    """Draw the kept states of frozen trunks, each with a button that removes it."""
+    stores = list_stores(home)
+    if not stores:
+        st.caption("None are kept. A run whose trunk is frozen, or begins so, keeps its states for the next one.")
+        return
+    st.caption("What a trunk that does not train makes of a sequence; without it, the next run computes it again.")
+    for store in stores:
+        with st.container(border=True, horizontal=True, vertical_alignment="center"):
+            about = f"{format_bytes(store.num_bytes)} · {text.plural(store.num_sequences, 'sequence')}"
+            when = "a run is reading them" if store.is_open else f"read {text.ago(store.used or None)}"
+            st.markdown(f"**{shell.plain(store.title)}**  \n:gray[{about} · {when}]")
+            clicked = st.button(
+                "Remove", key=f"frozen.{store.path.name}", icon=":material/delete:", disabled=store.is_open,
+                help="A run has them open." if store.is_open else "Frees the room at once.",
+            )  # fmt: skip
+            if clicked:
+                freed = free_store(store.path)
+                st.session_state[DONE] = f"Freed {format_bytes(freed)}." if freed else "A run has opened them."
+                st.rerun()
 
 
 def draw_bin(home: Path) -> None:

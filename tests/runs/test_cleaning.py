@@ -19,7 +19,7 @@ from molfun.runs.process import identity_of
 from molfun.runs.store import RunFolder
 
 Sleeper = Callable[[], "subprocess.Popen[bytes]"]
-ALL = CleaningRules(newest_epochs=0, last_after_days=0, bin_after_days=0, cache_after_days=0)
+ALL = CleaningRules(newest_epochs=0, last_after_days=0, bin_after_days=0, cache_after_days=0, frozen_after_days=0)
 NAMES = ("best", "last", "previous", "epoch_1", "epoch_2", "replaced-1", ".last.writing")
 
 

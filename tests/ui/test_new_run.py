@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Any
 
@@ -146,3 +147,16 @@ def test_other_tasks_are_offered_every_model_and_no_settings_of_structures(home:
     assert not has_setting(app, "recycles")
     model.set_value("esmfold").run()
     assert has_setting(app, "recycles")
+
+
+def test_what_is_kept_of_a_frozen_trunk_is_said_before_the_start(home: Path) -> None:
+    app = draw(dataset=dataset_for(home, "regression").id)
+    deadline = time.monotonic() + 60
+    while not (said := [item.value for item in app.caption if "Frozen states" in item.value]):
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+        app.run()
+    assert said[0].startswith(r"Frozen states\: 83.2 kB")  # 40 vectors of 512 numbers, and 32 bytes each of an index
+    assert "on disk (of 20 GB), all of the trunk, one vector a sequence; computed once, read ever after." in said[0]
+    setting(app, "keep_frozen").set_value(False).run()
+    assert not any("Frozen states" in item.value for item in app.caption)

@@ -6,8 +6,11 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
+
 from molfun.runs.bin import discard
 from molfun.runs.store import RunFolder, RunStore
+from molfun.training.state_store import StateStore
 from tests.drawn_pages import button, dataset, draw, make_run, words
 
 __all__ = ["dataset", "make_run"]
@@ -41,3 +44,19 @@ def test_a_deleted_run_is_restored_with_one_click(home: Path, make_run: Callable
     button(app, "Restore").click().run()
     assert [folder.id for folder in RunStore(home).list()] == ["gone"]
     assert "The bin is empty." in words(app)
+
+
+def test_kept_states_are_listed_and_removed_with_one_click(home: Path) -> None:
+    assert "None are kept." in words(draw("settings"))
+    store = StateStore(home / "cache" / "frozen" / "a", 8, max_bytes=10**9)
+    store.describe({"card": "antiberty", "weights": "pretrained", "whole": True, "depth": 8, "pooling": "mean"})
+    store.add({bytes(16): np.zeros((1, 8), np.float32)})
+    app = draw("settings")
+    assert "AntiBERTy, pretrained weights: all of the trunk, one vector a sequence" in words(app).replace("\\", "")
+    assert "a run is reading them" in words(app)
+    assert button(app, "Remove").disabled
+    del store
+    app = draw("settings")
+    button(app, "Remove").click().run()
+    assert not (home / "cache" / "frozen" / "a").exists()
+    assert "None are kept." in words(app)
