@@ -7,7 +7,6 @@ from functools import partial
 
 import torch
 from torch import Tensor
-from torchmetrics import functional as tm
 
 Metric = Callable[[Tensor, Tensor], Tensor]
 
@@ -36,6 +35,9 @@ def compute_metrics(preds: Tensor, targets: Tensor, *, task: str, num_classes: i
 
 
 def _regression() -> dict[str, Metric]:
+    # Late, here and below: it takes as long to load as ten steps, and nothing is scored before the first epoch ends.
+    from torchmetrics import functional as tm  # noqa: PLC0415
+
     return {
         "spearman": tm.spearman_corrcoef,
         "pearson": tm.pearson_corrcoef,
@@ -46,6 +48,8 @@ def _regression() -> dict[str, Metric]:
 
 
 def _classification(num_classes: int) -> dict[str, Metric]:
+    from torchmetrics import functional as tm  # noqa: PLC0415
+
     of_classes = partial(partial, task="multiclass", num_classes=num_classes)
     return {
         "balanced_accuracy": partial(_balanced_accuracy, num_classes=num_classes),
@@ -60,5 +64,7 @@ def _balanced_accuracy(preds: Tensor, targets: Tensor, *, num_classes: int) -> T
 
     torchmetrics' macro average also counts a class that is predicted but absent, with recall 0.
     """
+    from torchmetrics import functional as tm  # noqa: PLC0415
+
     recalls = tm.recall(preds, targets, task="multiclass", num_classes=num_classes, average="none")
     return recalls[targets.unique()].mean()

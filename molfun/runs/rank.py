@@ -18,7 +18,7 @@ from molfun.runs.process import end_with_parent
 WAIT = "--wait"
 # What a worker loads before its first step, and what it loads late.
 LOADED = (
-    "molfun.runs.worker", "molfun.runs.scoring", "molfun.adapters.encoder", "molfun.models.lora",
+    "molfun.runs.worker", "molfun.runs.scoring", "molfun.adapters.encoder", "molfun.models.lora", "torchmetrics",
     *(f"molfun.training.{strategy}" for strategy in ("head_only", "lora", "partial", "full")),
 )  # fmt: skip
 
