@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import pandas as pd
@@ -24,7 +24,24 @@ from molfun.types import Batch, Trunk
 # hands to the next no longer fits its cache (`docs/performance.md`).
 MAX_TOKENS = {"cpu": 4_096, "cuda": 8_192}
 Progress = Callable[[int, int], None]
-ReadTrunk = Callable[[Batch], Trunk]
+
+
+class ReadTrunk(Protocol):
+    """What answers a trunk from states that are kept or shared (`molfun.training.shared_prefix`)."""
+
+    @property
+    def num_read(self) -> int:
+        """Rows whose beginning came from a store."""
+        ...
+
+    @property
+    def work(self) -> float:
+        """What it computes itself, as a share of its trunk."""
+        ...
+
+    def __call__(self, batch: Batch) -> Trunk:
+        """Return what the trunk gives to the head."""
+        ...
 
 
 class Predictor:
@@ -60,6 +77,16 @@ class Predictor:
     def max_residues(self) -> int:
         """Longest sequence that the model takes whole."""
         return self.model.adapter.max_residues
+
+    @property
+    def num_read(self) -> int:
+        """Rows whose beginning was not computed but read, since it was loaded."""
+        return 0 if self.trunk is None else self.trunk.num_read
+
+    @property
+    def work(self) -> float:
+        """What it computes itself, as a share of its trunk."""
+        return 1.0 if self.trunk is None else self.trunk.work
 
     def predict(self, sequences: pd.DataFrame | Sequence[str], *, progress: Progress | None = None) -> pd.DataFrame:
         """Predict every row.

@@ -54,6 +54,16 @@ class Ensemble:
         """Longest sequence that every member takes whole."""
         return min(member.max_residues for member in self.members)
 
+    @property
+    def num_read(self) -> int:
+        """Rows whose beginning was not computed but read, over all members."""
+        return sum(member.num_read for member in self.members)
+
+    @property
+    def work(self) -> float:
+        """Trunks that go through each batch: as many as there are members, less what they share."""
+        return sum(member.work for member in self.members)
+
     def _tables(self, sequences: pd.DataFrame | Sequence[str], progress: Progress | None) -> list[pd.DataFrame]:
         """Return the table of every member; those that read the same tokens predict together."""
         tables: dict[int, pd.DataFrame] = {}

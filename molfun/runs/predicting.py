@@ -60,10 +60,11 @@ def _predict(job: PredictionJob) -> pd.DataFrame:
             last = time.monotonic()
             job.note(done=done)
 
-    began = time.monotonic()
+    began, num_read = time.monotonic(), predictor.num_read
     found = predictor.predict(rows, progress=progress)
     residues = sum(int(rows[name].fillna("").astype(str).str.len().sum()) for name in predictor.columns.sequence)
-    job.note(seconds=time.monotonic() - began, residues=residues * (1 + len(others)))
+    if predictor.num_read == num_read:  # else it tells nothing of how long new rows take
+        job.note(seconds=time.monotonic() - began, residues=int(residues * predictor.work))
     found = add_intervals(found, predictor.task, learned) if learned else found
     if predictor.task == "structure":
         found = write_structures(found, job.structures, ending="npz")

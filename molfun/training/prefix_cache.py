@@ -141,6 +141,7 @@ class PrefixCache:
         self.store = StateStore(place, model.adapter.hidden_size, max_bytes=max_bytes, evicts=not is_guest)
         self.store.describe({**about, "card": model.adapter.card.name, "weights": model.adapter.weights})
         self.seconds = 0.0  # spent on computing, since it was made
+        self.num_read = 0  # rows that came from the store, since it was made
 
     def __call__(self, batch: Batch) -> Trunk:
         """Return what the trunk gives to the head."""
@@ -158,6 +159,7 @@ class PrefixCache:
             self.store.look_again()
             found = {key: self.store.find(key) for key in found}
         rows = [keys.index(key) for key, states in found.items() if states is None]
+        self.num_read += len(found) - len(rows)
         if len(rows) == len(keys) and not self.writes:
             (hidden_BLD,) = self.adapter.run_to(_alone(chain), self.boundary.depth, is_whole=self.boundary.is_whole)
             return hidden_BLD  # nothing to read and nothing to write: it stays where it is

@@ -6,7 +6,7 @@ What a store knows already is read from it, where there is one.
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,13 +19,11 @@ from molfun.models.structure import MolfunStructureModel
 from molfun.training.prefix_cache import GIGABYTE, Boundary, PrefixCache, find_boundary, frozen_modules, run_on
 from molfun.types import Batch, Trunk
 
-ReadTrunk = Callable[[Batch], Trunk]
-
 
 def share_frozen(
     models: Sequence[MolfunStructureModel], precisions: Sequence[Precision], folder: Path | None, *,
     max_gigabytes: float,
-) -> list[ReadTrunk | None]:  # fmt: skip
+) -> list[SharedTrunk | None]:  # fmt: skip
     """Return what answers the trunk of each model in its place, None where that would gain nothing.
 
     Args:
@@ -35,7 +33,7 @@ def share_frozen(
         max_gigabytes: What all stores may hold together, in 10^9 bytes.
     """
     shared: list[SharedPrefix] = []
-    answers: list[ReadTrunk | None] = []
+    answers: list[SharedTrunk | None] = []
     owners: list[SharedPrefix | None] = []
     for model, precision in zip(models, precisions, strict=True):
         boundary = find_boundary(model)
@@ -48,7 +46,7 @@ def share_frozen(
         owners.append(own)
     for model, own in zip(models, owners, strict=True):
         is_used = own is not None and (folder is not None or owners.count(own) > 1)
-        answers.append(own.trunk_of(model.adapter) if own is not None and is_used else None)
+        answers.append(SharedTrunk(model.adapter, own) if own is not None and is_used else None)
     return answers
 
 
@@ -84,9 +82,10 @@ class SharedPrefix:
             return False
         return _have_equal_weights(self.model.adapter, model.adapter, boundary)
 
-    def trunk_of(self, adapter: BaseAdapter) -> ReadTrunk:
-        """Return what answers the trunk of a model that begins so."""
-        return lambda batch: run_on(adapter, self.boundary, self.states(batch), batch)
+    @property
+    def num_read(self) -> int:
+        """Rows that came from the store."""
+        return 0 if self._cache is None else self._cache.num_read
 
     def states(self, batch: Batch) -> tuple[Tensor, ...]:
         """Return the states of every chain behind the beginning."""
@@ -108,6 +107,34 @@ class SharedPrefix:
                 self.model, self.boundary, self.precision, self.folder, max_bytes=self.max_bytes, is_guest=True
             )
         return self._cache.states(batch)
+
+
+class SharedTrunk:
+    """Answers the trunk of a model.
+
+    Args:
+        adapter: Of the model.
+        shared: How it begins.
+    """
+
+    def __init__(self, adapter: BaseAdapter, shared: SharedPrefix) -> None:
+        self.adapter, self.shared = adapter, shared
+
+    def __call__(self, batch: Batch) -> Trunk:
+        """Return what the trunk gives to the head."""
+        return run_on(self.adapter, self.shared.boundary, self.shared.states(batch), batch)
+
+    @property
+    def num_read(self) -> int:
+        """Rows whose beginning came from a store."""
+        return self.shared.num_read
+
+    @property
+    def work(self) -> float:
+        """What it computes itself, as a share of its trunk."""
+        if self.adapter is self.shared.model.adapter:
+            return 1.0
+        return 1.0 - self.shared.boundary.depth / len(self.adapter.get_trunk_blocks())
 
 
 def _have_equal_weights(first: BaseAdapter, second: BaseAdapter, boundary: Boundary) -> bool:

@@ -88,8 +88,8 @@ def test_members_that_begin_otherwise_share_nothing() -> None:
 def test_states_of_a_batch_are_gone_with_it() -> None:
     members = share([member(HeadOnlyFinetune(), 0), member(HeadOnlyFinetune(), 1)])
     Ensemble(members).predict(ROWS)
-    shared = members[0].trunk.__closure__[-1].cell_contents  # type: ignore[union-attr, index]
-    assert shared._states == ()
+    assert members[0].trunk.shared._states == ()  # type: ignore[union-attr]
+    assert Ensemble(members).work == 1.0
     assert members[0].model.prefix is None
 
 
@@ -125,6 +125,7 @@ def test_a_second_prediction_reads_pooled_states(pooling: Any, tmp_path: Path) -
     found = share([second], tmp_path)[0].predict(ROWS)
     np.testing.assert_allclose(numbers(found), numbers(expected), rtol=0, atol=1e-6)
     assert sum(seen) == (len(set(ROWS)) if pooling == "attention" else 0)
+    assert (first.num_read, second.num_read) == (0, 0 if pooling == "attention" else len(set(ROWS)))
 
 
 def test_predictions_push_no_store_out(tmp_path: Path) -> None:
