@@ -11,6 +11,7 @@ from threading import Thread
 
 import molfun
 from molfun.runs.secrets import find_secret
+from molfun.tracking.catalog import TRACKER_KEYS
 
 # What such a process may inherit; everything else (keys of other services among it) stays behind.
 ALLOWED = frozenset(
@@ -23,12 +24,12 @@ ALLOWED = frozenset(
         "USER", "VIRTUAL_ENV", "XDG_CACHE_HOME", "http_proxy", "https_proxy", "no_proxy",
     }
 )  # fmt: skip
-ALLOWED_PREFIXES = ("LC_", "SLURM_", "WANDB_")
+ALLOWED_PREFIXES = ("COMET_", "LANGFUSE_", "LC_", "MLFLOW_", "SLURM_", "WANDB_")
 # Set by a tracker inside the app's own process; a worker that found them would write into the app's run.
 NEVER = frozenset({"WANDB_SERVICE", "WANDB_RUN_ID"})
 
 # Taken from the system's keyring where the environment lacks them.
-KEYS = ("WANDB_API_KEY", "HF_TOKEN")
+KEYS = ("HF_TOKEN", *TRACKER_KEYS)
 
 
 def start_detached(

@@ -10,7 +10,7 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -119,13 +119,30 @@ def adopt_orphans() -> None:
         ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1)
 
 
-def end_descendants(*, wait_seconds: float) -> None:
-    """End everything below this process: SIGTERM, and SIGKILL for what is left after `wait_seconds` (0: at once)."""
-    family = psutil.Process().children(recursive=True)
+def end_descendants(*, wait_seconds: float, spared: Collection[int] = ()) -> None:
+    """End everything below this process: SIGTERM, and SIGKILL for what is left after `wait_seconds` (0: at once).
+
+    Args:
+        wait_seconds: What they get to end by themselves.
+        spared: Process ids of children that live on, with all that is below them.
+    """
+    family = [
+        process
+        for child in psutil.Process().children()
+        if child.pid not in spared
+        for process in (child, *_below(child))
+    ]
     for process in family if wait_seconds else []:
         with suppress(psutil.Error):
             process.terminate()
     end_survivors(family, wait_seconds=wait_seconds)
+
+
+def _below(process: psutil.Process) -> list[psutil.Process]:
+    try:
+        return list(process.children(recursive=True))
+    except psutil.Error:
+        return []
 
 
 def end_survivors(processes: Sequence[psutil.Process], *, wait_seconds: float) -> None:

@@ -13,6 +13,7 @@ from molfun.errors import SettingError
 from molfun.models.settings import ModelSettings
 from molfun.runs.launchers.settings import LaunchSettings
 from molfun.settings import Settings, setting
+from molfun.tracking.settings import TrackingSettings
 from molfun.training.settings import AnyStrategySettings, HeadOnlySettings, TrainingSettings
 from molfun.yaml_files import load_mapping, parse_value
 
@@ -70,6 +71,7 @@ class RunSpec(Settings):
     trackers: list[str] = setting(
         [], label="Trackers", help="Remote trackers beside the local record, e.g. wandb.", group="Run"
     )
+    tracking: TrackingSettings = TrackingSettings()
 
     @classmethod
     def from_yaml(cls, path: Path) -> Self:

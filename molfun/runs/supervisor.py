@@ -35,7 +35,9 @@ from molfun.runs.endings import (
 from molfun.runs.folder import RunFolder
 from molfun.runs.process import adopt_orphans, end_descendants, find_process, identity_of, num_memory_kills
 from molfun.runs.secrets import guard_streams
+from molfun.runs.senders import start_senders, wait_for_senders
 from molfun.runs.starters import Starter, choose_starter
+from molfun.runs.status import REMOTE
 
 logger = logging.getLogger("molfun.supervisor")
 
@@ -64,6 +66,7 @@ class Supervisor:
         self.num_signals = 0
         self.is_hung = False
         self._child: subprocess.Popen[bytes] | None = None
+        self._senders: dict[int, subprocess.Popen[bytes]] = {}
         self._memory_kills = num_memory_kills()
 
     def run(self) -> int:
@@ -76,9 +79,13 @@ class Supervisor:
         self._child = self.starter.start()
         if self.num_signals:
             self._child.terminate()
+        self._senders = {sender.pid: sender for sender in start_senders(self.folder)}
         self._wait(self._child)
-        end_descendants(wait_seconds=0)
-        return self._conclude(self._child.returncode)
+        end_descendants(wait_seconds=0, spared=self._senders)
+        code = self._conclude(self._child.returncode)
+        if self.folder.read_launch().get("launcher") in REMOTE:
+            wait_for_senders(self._senders.values())  # a cluster ends everything when its job ends
+        return code
 
     def _wait(self, child: subprocess.Popen[bytes]) -> None:
         """Wait for the end of the processes; end them where they give no sign of life for too long."""
@@ -95,7 +102,7 @@ class Supervisor:
             elif self.hang_seconds and time.monotonic() - seen > self.hang_seconds:
                 logger.error("No sign of life for %.0f seconds; ending the processes.", self.hang_seconds)
                 self.is_hung = True
-                end_descendants(wait_seconds=TERM_SECONDS)
+                end_descendants(wait_seconds=TERM_SECONDS, spared=self._senders)
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
         """Hand a signal on; the processes save and end, a second one ends them at once."""

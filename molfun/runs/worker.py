@@ -41,9 +41,7 @@ from molfun.runs.scoring import Frozen, score
 from molfun.runs.secrets import guard_streams, redact, secret_values
 from molfun.runs.spec import RunSpec
 from molfun.runs.steering import checkpoint_of
-from molfun.tracking.base import BaseTracker, NullTracker, Status
-from molfun.tracking.catalog import build_tracker
-from molfun.tracking.composite import CompositeTracker
+from molfun.tracking.base import Status
 from molfun.tracking.local import LocalTracker
 from molfun.training.base import FinetuneStrategy
 from molfun.training.build import build_strategy
@@ -147,13 +145,14 @@ class Worker:
         """Fit, from the newest checkpoint where there is one, and return how far it came."""
         training, is_main = self.spec.training, self.distributed.is_main_process
         callback = FolderCallback(self.folder, self.local, self._forecast(dataset)) if is_main else Onlooker()
-        tracker = self._open_trackers() if is_main else NullTracker()
+        if is_main:
+            self._open_record()
         self._install_signals(callback)
         train = self._loader(dataset, model, "train")
         try:
             strategy.fit(
                 model, train, self._loader(dataset, model, "val"), self.folder.epochs,
-                tracker=tracker, callbacks=[callback], distributed=self.distributed,
+                callbacks=[callback], distributed=self.distributed,
                 checkpoint_dir=self.folder.checkpoints, save_every=training.save_every,
                 save_every_steps=training.save_every_steps, save_every_minutes=training.save_every_minutes,
                 keep_checkpoints=training.keep_checkpoints, resume_from=AUTO,
@@ -164,9 +163,9 @@ class Worker:
             )  # fmt: skip
         except BaseException as error:
             with suppress(OSError):  # where the disk is full
-                self._end_trackers(tracker, "failed", explain_failure(error))
+                self._end_record("failed", explain_failure(error))
             raise
-        self._end_trackers(tracker, how_it_ended(callback.progress)[0])
+        self._end_record(how_it_ended(callback.progress)[0])
         return callback.progress
 
     def _prefix_folder(self) -> Path | None:
@@ -175,8 +174,7 @@ class Worker:
         wants = training.keep_frozen and not training.crop_size and not self.distributed.shares_weights
         return self.home / "cache" / "frozen" if wants else None
 
-    def _end_trackers(self, tracker: BaseTracker, status: Status, cause: str = "") -> None:
-        tracker.end_run(status, cause)
+    def _end_record(self, status: Status, cause: str = "") -> None:
         if self.distributed.is_main_process:
             self.local.end_run(status, cause)
 
@@ -189,15 +187,13 @@ class Worker:
         processes = self.distributed.world_size
         return lambda found: forecast_seconds(found, lengths, epochs=self.folder.epochs, num_processes=processes)
 
-    def _open_trackers(self) -> BaseTracker:
-        """Open the record of this attempt and return the remote ones; where it goes on from is an event of its own."""
-        remotes = CompositeTracker(build_tracker(name, folder=self.folder.remote) for name in self.spec.trackers)
+    def _open_record(self) -> None:
+        """Open the record of this attempt, from which senders take what remote trackers get.
+
+        Where it goes on from is an event of its own.
+        """
         self.local.start_run(run_id=self.folder.id, name=self.spec.name)
-        remotes.start_run(run_id=self.folder.id, name=self.spec.name, resume=self.attempt > 1)
-        config = self.spec.model_dump(mode="json")
-        self.local.log_config(config)
-        remotes.log_config(config)
-        return remotes
+        self.local.log_config(self.spec.model_dump(mode="json"))
 
     def _install_signals(self, callback: Onlooker) -> None:
         """Let SIGTERM, SIGINT and SIGUSR1 end the run after the step under way; a second one ends it at once.

@@ -2,15 +2,34 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal, Self
+from typing import Any, Literal, NamedTuple, Self
 
 from typing_extensions import override
 
 Status = Literal["finished", "stopped", "failed"]
+
+
+class Row(NamedTuple):
+    """One row of the local record.
+
+    Attributes:
+        kind: "step" (an optimiser step) or "epoch".
+        step: Number of the step or of the epoch, from 1.
+        t: When it was measured, unix seconds.
+        metrics: Numbers by name, all finite.
+        segment: 0 for the first attempt at a run, one more for every resume.
+    """
+
+    kind: Literal["step", "epoch"]
+    step: int
+    t: float
+    metrics: Mapping[str, float]
+    segment: int = 0
 
 
 class BaseTracker(ABC):
@@ -46,6 +65,16 @@ class BaseTracker(ABC):
         """Record the metrics of one optimiser step; `step` is its number, counted from 1. Called very often."""
         return
 
+    def log_rows(self, rows: Sequence[Row]) -> None:
+        """Record many rows of the local record, in order; a row that comes again after a failure is the same row."""
+        for row in rows:
+            log = self.log_step if row.kind == "step" else self.log_metrics
+            log(row.metrics, row.step)
+
+    def log_summary(self, values: Mapping[str, float]) -> None:
+        """Record what a run came to, such as its test scores: one number a name."""
+        return
+
     def log_artifact(self, path: Path, name: str = "") -> None:
         """Record a file or folder, under `name` or its own name."""
         return
@@ -53,6 +82,27 @@ class BaseTracker(ABC):
     def log_text(self, text: str, name: str) -> None:
         """Record a text."""
         return
+
+    def flush(self) -> None:
+        """Return once the service has taken everything so far.
+
+        Raises:
+            Exception: It has not, or that cannot be known; what was logged since the last `flush` is logged again.
+        """
+        return
+
+    @property
+    def link(self) -> str:
+        """Address of the run's own page at the service; empty where it has none."""
+        return ""
+
+    def check(self) -> str:
+        """Ask the service whether it knows us; return whom it takes us for, in words.
+
+        Raises:
+            Exception: It cannot be reached, or refuses the key.
+        """
+        return "This tracker needs no service."
 
     def end_run(self, status: Status = "finished", error: str = "") -> None:
         """Close the record; `error` says why a run failed."""
@@ -76,3 +126,28 @@ class NullTracker(BaseTracker):
     @override
     def log_metrics(self, metrics: Mapping[str, float], step: int) -> None:
         return
+
+
+def finite(metrics: Mapping[str, Any]) -> dict[str, float]:
+    """Return floats; what is not finite is left out, since services store it as text or as the largest number.
+
+    >>> finite({"loss": 0.5, "grad_norm": float("nan"), "lr": 1})
+    {'loss': 0.5, 'lr': 1.0}
+    """
+    numbers = {name: float(value) for name, value in metrics.items() if value is not None}
+    return {name: value for name, value in numbers.items() if math.isfinite(value)}
+
+
+def flat(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Return nested settings as one level with dotted names; empty mappings and lists are left out.
+
+    >>> flat({"strategy": {"lr": 0.001, "blocks": [1, 2]}, "name": "a"})
+    {'strategy.lr': 0.001, 'strategy.blocks': [1, 2], 'name': 'a'}
+    """
+    found: dict[str, Any] = {}
+    for name, value in config.items():
+        if isinstance(value, Mapping):
+            found |= flat(value, f"{prefix}{name}.")
+        elif value not in (None, [], ()):
+            found[f"{prefix}{name}"] = value
+    return found

@@ -1,33 +1,38 @@
-"""Weights & Biases beside the local record, online or offline. The package is imported when a run starts.
+"""A run at Weights & Biases, online or offline. The package is imported when a run starts.
 
 Rows carry their own axes (`epoch`, `global_step`): wandb's own step counter drops and overwrites rows of two rhythms.
 """
 
 from __future__ import annotations
 
-import math
 import os
+import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal
 
 from typing_extensions import override
 
-from molfun.errors import ModelError
-from molfun.tracking.base import BaseTracker, Status
+from molfun.tracking.base import BaseTracker, Row, Status, finite
+from molfun.tracking.packages import import_package
 
 Mode = Literal["online", "offline", "disabled"]
-STEPS_BETWEEN_ROWS = 10
+FLUSH_SECONDS = 40.0
+LOOK_SECONDS = 0.1
+# A key must not be looked for in the files of another program, nor asked for on a terminal.
+QUIET = {"WANDB_ERROR_REPORTING": "false"}
 
 
 class WandbTracker(BaseTracker):
-    """Send epochs, every tenth step, settings and files to Weights & Biases.
+    """Send epochs, steps, settings and files to Weights & Biases.
 
     Args:
         project: Project at the service.
         mode: "online", "offline" (a folder for `wandb sync`) or "disabled"; None asks the environment (WANDB_MODE).
         folder: Where wandb keeps its files; None is the working folder.
         entity: Team or user; None is the key's own.
+        every: How often an optimiser step is sent where `fit` calls; senders choose rows themselves.
 
     Example:
         tracker = WandbTracker(project="antibodies", mode="offline")
@@ -41,13 +46,16 @@ class WandbTracker(BaseTracker):
         folder: Path | None = None,
         *,
         entity: str | None = None,
+        every: int = 10,
     ) -> None:
         self.project = project
         self.mode = mode
         self.folder = folder
         self.entity = entity
+        self.every = every
         self._run: Any = None
         self._epoch_names: set[str] = set()
+        self._known = {"step": 0.0, "epoch": 0.0}
 
     @override
     def start_run(
@@ -55,15 +63,24 @@ class WandbTracker(BaseTracker):
     ) -> None:
         wandb = import_wandb()
         self._keep_files_inside()
+        with suppress(Exception):  # a start that nobody answered holds its id until then
+            wandb.teardown()
         self._run = wandb.init(
             project=self.project, entity=self.entity, mode=self.mode, dir=self.folder, settings=_settings(wandb),
-            id=run_id or None, name=name or None, group=group or None, tags=list(tags) or None,
+            id=run_id or None, name=name or None, group=group or None, tags=[tag[:64] for tag in tags] or None,
             resume="allow" if resume else None,
         )  # fmt: skip
         self._epoch_names.clear()
         self._run.define_metric("epoch", hidden=True)
         self._run.define_metric("global_step", hidden=True)
         self._run.define_metric("step/*", step_metric="global_step")
+        self._remember_sent()
+
+    def _remember_sent(self) -> None:
+        """Learn how far the service is, where an earlier process sent and could not note it: rows are only added."""
+        for kind, axis in (("step", "global_step"), ("epoch", "epoch")):
+            value = self._run.summary.get(axis) if self._run.resumed else None
+            self._known[kind] = float(value) if isinstance(value, int | float) else 0.0
 
     def _keep_files_inside(self) -> None:
         """Keep wandb's staging copies, cache and settings below our folder, not in the user's home."""
@@ -80,13 +97,18 @@ class WandbTracker(BaseTracker):
             self.start_run()
         return self._run
 
+    @property
+    @override
+    def link(self) -> str:
+        return str(self._run.url or "") if self._run is not None else ""
+
     @override
     def log_config(self, config: Mapping[str, Any]) -> None:
         self.run.config.update(dict(config), allow_val_change=True)
 
     @override
     def log_metrics(self, metrics: Mapping[str, float], step: int) -> None:
-        row = _finite(metrics)
+        row = finite(metrics)
         for name in row.keys() - self._epoch_names:
             self.run.define_metric(name, step_metric="epoch")
             self._epoch_names.add(name)
@@ -94,13 +116,43 @@ class WandbTracker(BaseTracker):
 
     @override
     def log_step(self, metrics: Mapping[str, float], step: int) -> None:
-        if step % STEPS_BETWEEN_ROWS == 0:
-            self.run.log({**{f"step/{name}": value for name, value in _finite(metrics).items()}, "global_step": step})
+        if step % self.every == 0:
+            self._log_step(metrics, step)
+
+    def _log_step(self, metrics: Mapping[str, float], step: int) -> None:
+        self.run.log({**{f"step/{name}": value for name, value in finite(metrics).items()}, "global_step": step})
+
+    @override
+    def log_rows(self, rows: Sequence[Row]) -> None:
+        for row in rows:
+            if row.segment == 0 and row.step <= self._known[row.kind]:
+                continue  # it is there, though the answer got lost
+            (self._log_step if row.kind == "step" else self.log_metrics)(row.metrics, row.step)
+
+    @override
+    def flush(self) -> None:
+        """Wait until the service has taken what was logged.
+
+        Raises:
+            TimeoutError: It has not after 40 seconds.
+        """
+        if self.run.settings.mode != "online":
+            return
+        deadline = time.monotonic() + FLUSH_SECONDS
+        while self.run.status().sync_items_pending:
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"no answer within {FLUSH_SECONDS:.0f} seconds")
+            time.sleep(LOOK_SECONDS)
+
+    @override
+    def log_summary(self, values: Mapping[str, float]) -> None:
+        self.run.summary.update(finite(values))
 
     @override
     def log_artifact(self, path: Path, name: str = "") -> None:
-        wandb = import_wandb()
-        artifact = wandb.Artifact(_artifact_name(name or path.stem), type="file" if path.is_file() else "folder")
+        artifact = import_wandb().Artifact(
+            _artifact_name(name or path.stem), type="file" if path.is_file() else "folder"
+        )
         # "immutable" refers to the file; the default policy copies it, which doubles the disk that checkpoints take.
         if path.is_file():
             artifact.add_file(str(path), policy="immutable")
@@ -116,10 +168,16 @@ class WandbTracker(BaseTracker):
     def end_run(self, status: Status = "finished", error: str = "") -> None:
         if self._run is None:
             return
+        self._run.summary["status"] = status
         if error:
             self._run.summary["error"] = error
         self._run.finish(exit_code=1 if status == "failed" else 0)
         self._run = None
+
+    @override
+    def check(self) -> str:
+        viewer = import_wandb().Api(timeout=10).viewer
+        return f"Signed in as {viewer.username}."
 
 
 def import_wandb() -> Any:
@@ -128,14 +186,9 @@ def import_wandb() -> Any:
     Raises:
         ModelError: It is not installed; the install line is given.
     """
-    os.environ.setdefault("WANDB_ERROR_REPORTING", "false")
-    try:
-        import wandb
-    except ImportError:
-        raise ModelError(
-            "The tracker wandb needs the package wandb, which is absent; install it with: pip install 'wandb>=0.31'"
-        ) from None
-    return wandb
+    for variable, value in QUIET.items():
+        os.environ.setdefault(variable, value)
+    return import_package("wandb")
 
 
 def _settings(wandb: Any) -> Any:
@@ -143,13 +196,8 @@ def _settings(wandb: Any) -> Any:
     return wandb.Settings(
         console="off", silent=True, disable_git=True, save_code=False, x_disable_stats=True,
         x_disable_machine_info=True, reinit="create_new", init_timeout=10, login_timeout=5, finish_timeout=30,
+        finish_timeout_raises=True,
     )  # fmt: skip
-
-
-def _finite(metrics: Mapping[str, float]) -> dict[str, float]:
-    """Return floats; what is not finite is left out, since the service stores it as text."""
-    numbers = {name: float(value) for name, value in metrics.items()}
-    return {name: value for name, value in numbers.items() if math.isfinite(value)}
 
 
 def _artifact_name(name: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from molfun.tracking.base import BaseTracker, NullTracker, Status
 from molfun.tracking.catalog import TRACKERS, build_tracker, find_tracker
 from molfun.tracking.composite import CompositeTracker
 from molfun.tracking.local import LocalTracker, read_events, read_metrics
+from molfun.tracking.packages import REQUIREMENTS
 
 
 class Brittle(BaseTracker):
@@ -89,9 +91,9 @@ def test_find_tracker_names_the_nearest() -> None:
 
 def test_find_tracker_gives_the_install_line(monkeypatch: pytest.MonkeyPatch) -> None:
     card = TRACKERS["wandb"]
-    absent = type(card)(card.name, card.title, card.summary, "no_such_package", card.requirement, card.implementation)
-    monkeypatch.setitem(TRACKERS, "wandb", absent)
-    with pytest.raises(ModelError, match=r"pip install 'wandb>=0\.31'"):
+    monkeypatch.setitem(TRACKERS, "wandb", replace(card, package="no_such_package"))
+    monkeypatch.setitem(REQUIREMENTS, "no_such_package", "'no-such-package>=2'")
+    with pytest.raises(ModelError, match=r"pip install 'no-such-package>=2'"):
         find_tracker("wandb")
 
 

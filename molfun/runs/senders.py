@@ -1,0 +1,62 @@
+"""Starts the processes that send runs to remote trackers. They outlive who starts them; a run never waits for one."""
+
+from __future__ import annotations
+
+import logging
+import subprocess
+import time
+from collections.abc import Iterable
+from contextlib import suppress
+
+from molfun.runs.detached import start_detached
+from molfun.runs.folder import RunFolder
+from molfun.runs.remotes import read_remotes, remote_names
+from molfun.runs.status import run_status
+
+logger = logging.getLogger("molfun.supervisor")
+
+SENDER = "molfun.runs.sender_process"
+# Where a job's end would end senders as well: they give up after 30 seconds of silence by themselves.
+JOB_SECONDS = 40.0
+
+
+def start_sender(folder: RunFolder, name: str, *, patience_seconds: float = 30.0) -> subprocess.Popen[bytes]:
+    """Start sending a run to a tracker; where a process does so already, the new one waits for its end.
+
+    Args:
+        folder: The run.
+        name: Of the tracker.
+        patience_seconds: How long the service may be silent once the run is over.
+
+    Raises:
+        OSError: It cannot be started.
+    """
+    folder.remote.mkdir(mode=0o700, exist_ok=True)
+    arguments = [str(folder.path), name, "--patience-seconds", f"{patience_seconds:g}"]
+    return start_detached(SENDER, arguments, log=folder.remote / f"{name}.log", cwd=folder.remote)
+
+
+def start_senders(folder: RunFolder) -> list[subprocess.Popen[bytes]]:
+    """Start sending a run to each of its trackers; one that cannot be started is named in the log, and that is all."""
+    started = []
+    for name in remote_names(folder):
+        try:
+            started.append(start_sender(folder, name))
+        except OSError as error:
+            logger.warning("Nothing is sent to %s: %s. `molfun sync %s` sends it later.", name, error, folder.id)
+    return started
+
+
+def wait_for_senders(senders: Iterable[subprocess.Popen[bytes]], seconds: float = JOB_SECONDS) -> None:
+    """Wait until processes have ended, at most so many seconds."""
+    deadline = time.monotonic() + seconds
+    for sender in senders:
+        with suppress(subprocess.TimeoutExpired):
+            sender.wait(timeout=max(0.0, deadline - time.monotonic()))
+
+
+def unsent(folder: RunFolder) -> list[str]:
+    """Return the trackers that lack something of a run that is over."""
+    status = run_status(folder)
+    remotes = read_remotes(folder, status.status) if status.is_over else []
+    return [remote.name for remote in remotes if remote.state != "done"]
