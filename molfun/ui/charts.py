@@ -35,36 +35,37 @@ MACHINE = frozenset(name for _, _, lines in MACHINE_LINES.values() for name in l
 
 def empty_figure(title: str, x_title: str, y_title: str, *, height: int = HEIGHT) -> go.Figure:
     """Return a figure with our margins, legend and axis names, and no data."""
-    figure = go.Figure()
-    figure.update_layout(
-        title={
-            "text": title,
-            "x": 0,
-            "xanchor": "left",
-            "y": 0.98,
-            "yanchor": "top",
-            "font": {"size": 15, "weight": 600},
-            "automargin": False,
-        },
-        height=height,
-        margin={"l": 8, "r": 8, "t": 64, "b": 8},
-        legend={
-            "orientation": "h",
-            "x": 0,
-            "y": 1.0,
-            "xanchor": "left",
-            "yanchor": "bottom",
-            "title_text": "",
-            "traceorder": "normal",
-        },
-        hovermode="x unified",
-        paper_bgcolor="rgba(0,0,0,0)",
-        plot_bgcolor="rgba(0,0,0,0)",
-        modebar={"bgcolor": "rgba(0,0,0,0)", "color": theme.GREY, "activecolor": theme.BLUE},
+    # At once: every update of a figure costs as much as all of this.
+    return go.Figure(
+        layout={
+            "title": {
+                "text": title,
+                "x": 0,
+                "xanchor": "left",
+                "y": 0.98,
+                "yanchor": "top",
+                "font": {"size": 15, "weight": 600},
+                "automargin": False,
+            },
+            "height": height,
+            "margin": {"l": 8, "r": 8, "t": 64, "b": 8},
+            "legend": {
+                "orientation": "h",
+                "x": 0,
+                "y": 1.0,
+                "xanchor": "left",
+                "yanchor": "bottom",
+                "title": {"text": ""},
+                "traceorder": "normal",
+            },
+            "hovermode": "x unified",
+            "paper_bgcolor": "rgba(0,0,0,0)",
+            "plot_bgcolor": "rgba(0,0,0,0)",
+            "modebar": {"bgcolor": "rgba(0,0,0,0)", "color": theme.GREY, "activecolor": theme.BLUE},
+            "xaxis": {"title": {"text": x_title}, "showgrid": False, "automargin": True, "zeroline": False},
+            "yaxis": {"title": {"text": y_title}, "automargin": True, "zeroline": False},
+        }
     )
-    figure.update_xaxes(title_text=x_title, showgrid=False, automargin=True, zeroline=False)
-    figure.update_yaxes(title_text=y_title, automargin=True, zeroline=False)
-    return figure
 
 
 def loss_figure(

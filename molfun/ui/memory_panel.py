@@ -14,6 +14,7 @@ from molfun.runs.memory import MemoryQuestion, ask_of_run, least_seconds
 from molfun.runs.spec import RunSpec
 from molfun.ui import shell, text, theme
 from molfun.ui.charts import empty_figure
+from molfun.ui.drawn import drawn
 from molfun.ui.preview import POLL_SECONDS, Answer, PreviewDesk
 
 PARTS = {
@@ -64,7 +65,7 @@ def _memory(desk: PreviewDesk, question: MemoryQuestion, dataset: Dataset, form:
         return
     st.markdown(memory_line(answer))
     st.plotly_chart(
-        memory_figure(answer), key="preview.memory", config={"displayModeBar": False},
+        drawn(memory_figure, answer), key="preview.memory", config={"displayModeBar": False},
         alt="Memory of the heaviest batch by what it is used for",
     )  # fmt: skip
     seconds = least_seconds(answer, dataset, question.spec)

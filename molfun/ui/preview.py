@@ -24,6 +24,7 @@ from molfun.runs.frozen import forecast_kept
 from molfun.runs.launchers.catalog import TITLES
 from molfun.runs.spec import RunSpec
 from molfun.ui import charts, parameter_charts, schedule_chart, shell, text
+from molfun.ui.drawn import drawn
 
 POLL_SECONDS = 0.5
 MAX_ANSWERS = 200
@@ -116,19 +117,19 @@ def _parameters(desk: PreviewDesk, spec: RunSpec, was_waiting: bool) -> None:
     st.markdown(f"**{text.short_count(trainable)}** of {text.short_count(total)} parameters train ({part})")
     parts = charts.collapse_blocks(answer["parts"])
     st.plotly_chart(
-        charts.breakdown_figure(parts),
+        drawn(charts.breakdown_figure, parts),
         key="preview.breakdown",
         config={"displayModeBar": False},
         alt="Trainable and frozen parameters of each part",
     )
     with st.expander("Block by block"):
         st.plotly_chart(
-            parameter_charts.strip_figure({"": answer}), key="preview.strip", config={"displayModeBar": False},
+            drawn(parameter_charts.strip_figure, {"": answer}), key="preview.strip", config={"displayModeBar": False},
             alt="One cell a block, coloured by learning rate; grey blocks are frozen",
         )  # fmt: skip
         st.plotly_chart(
-            parameter_charts.tree_figure(answer["modules"]), key="preview.tree", config={"displayModeBar": False},
-            alt="The tree of modules, coloured by frozen, unfrozen, LoRA and head",
+            drawn(parameter_charts.tree_figure, answer["modules"]), key="preview.tree",
+            config={"displayModeBar": False}, alt="The tree of modules, coloured by frozen, unfrozen, LoRA and head",
         )  # fmt: skip
         st.dataframe(parts_table(parts), hide_index=True)
         st.dataframe(groups_table(answer), hide_index=True)
@@ -201,7 +202,7 @@ def draw_rates(spec: RunSpec, dataset: Dataset, answer: Answer | None) -> None:
         return
     with st.expander("Learning rate over the run"):
         steps = schedule(spec, dataset.counts["train"])
-        figure = schedule_chart.schedule_figure(answer["groups"], spec.strategy, steps)
+        figure = drawn(schedule_chart.schedule_figure, answer["groups"], spec.strategy, steps)
         alt = "Learning rate of every group over the steps of the run"
         st.plotly_chart(figure, key="preview.rates", config={"displayModeBar": False}, alt=alt)
 
