@@ -184,7 +184,7 @@ def sweep(options: argparse.Namespace) -> None:
 
         return predict
 
-    for threads in sorted({1, options.threads}):
+    for threads in sorted({1, options.threads}, reverse=True):
         torch.set_num_threads(threads)
         found = rates({str(tokens): way(tokens) for tokens in TOKENS}, rows, options.repeats)
         print(f"| {threads} | " + " | ".join(cell(values) for values in found.values()) + " |", flush=True)
