@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import os
 import re
+import shutil
 import statistics
 import subprocess
 import sys
@@ -57,6 +58,7 @@ def measure(home: Path, kind: str, *, is_warm: bool) -> dict[str, float]:
         time.sleep(LOADED_SECONDS)
     dataset = save_example(home / "datasets", "v_genes")
     values = {"data": {"dataset": dataset.id}, "model": {"name": "antiberty"}, "strategy": {"kind": kind}}
+    shutil.rmtree(home / "cache" / "frozen", ignore_errors=True)  # states that an earlier run left are no part of it
     begun = time.time()
     folder = submit_run(home, RunSpec.parse(values))
     submitted, loss = time.time(), wait_for_loss(folder)
@@ -64,6 +66,8 @@ def measure(home: Path, kind: str, *, is_warm: bool) -> dict[str, float]:
     moments |= {stage: logged(folder, pattern) for stage, pattern in STAGES.items()}
     moments["rehearsal, first step"] = loss
     end(folder)
+    if is_warm and folder.read_state()["create_time"] > begun:
+        print("The standby was not taken: something changed meanwhile (code, packages, memory).")
     before = [begun, *moments.values()]
     return {stage: at - last for (stage, at), last in zip(moments.items(), before, strict=False)} | {
         "in all": loss - begun

@@ -122,21 +122,28 @@ def _parameters(desk: PreviewDesk, spec: RunSpec, was_waiting: bool) -> None:
         config={"displayModeBar": False},
         alt="Trainable and frozen parameters of each part",
     )
-    with st.expander("Block by block"):
-        st.plotly_chart(
-            drawn(parameter_charts.strip_figure, {"": answer}), key="preview.strip", config={"displayModeBar": False},
-            alt="One cell a block, coloured by learning rate; grey blocks are frozen",
-        )  # fmt: skip
-        st.plotly_chart(
-            drawn(parameter_charts.tree_figure, answer["modules"]), key="preview.tree",
-            config={"displayModeBar": False}, alt="The tree of modules, coloured by frozen, unfrozen, LoRA and head",
-        )  # fmt: skip
-        st.dataframe(parts_table(parts), hide_index=True)
-        st.dataframe(groups_table(answer), hide_index=True)
-        told = {"model": spec.model.name, "strategy": spec.strategy.kind}
-        st.page_link(
-            shell.PARAMETERS, label="All strategies side by side", icon=":material/account_tree:", query_params=told
-        )
+    # Drawn when it is opened: charts that nobody sees would hold the browser up for half a second.
+    box = st.expander("Block by block", on_change="rerun", key="preview.blocks")
+    if box.open:
+        with box:
+            _draw_blocks(spec, answer, parts)
+
+
+def _draw_blocks(spec: RunSpec, answer: Answer, parts: list[dict[str, Any]]) -> None:
+    st.plotly_chart(
+        drawn(parameter_charts.strip_figure, {"": answer}), key="preview.strip", config={"displayModeBar": False},
+        alt="One cell a block, coloured by learning rate; grey blocks are frozen",
+    )  # fmt: skip
+    st.plotly_chart(
+        drawn(parameter_charts.tree_figure, answer["modules"]), key="preview.tree", config={"displayModeBar": False},
+        alt="The tree of modules, coloured by frozen, unfrozen, LoRA and head",
+    )  # fmt: skip
+    st.dataframe(parts_table(parts), hide_index=True)
+    st.dataframe(groups_table(answer), hide_index=True)
+    told = {"model": spec.model.name, "strategy": spec.strategy.kind}
+    st.page_link(
+        shell.PARAMETERS, label="All strategies side by side", icon=":material/account_tree:", query_params=told
+    )
 
 
 def parts_table(parts: list[dict[str, Any]]) -> pd.DataFrame:
@@ -200,7 +207,10 @@ def draw_rates(spec: RunSpec, dataset: Dataset, answer: Answer | None) -> None:
     """Draw the learning rate of every group over the run, once the groups are known."""
     if answer is None or answer.get("error"):
         return
-    with st.expander("Learning rate over the run"):
+    box = st.expander("Learning rate over the run", on_change="rerun", key="preview.rates_box")
+    if not box.open:
+        return
+    with box:
         steps = schedule(spec, dataset.counts["train"])
         figure = drawn(schedule_chart.schedule_figure, answer["groups"], spec.strategy, steps)
         alt = "Learning rate of every group over the steps of the run"
