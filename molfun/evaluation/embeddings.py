@@ -15,10 +15,10 @@ from molfun.data.batches import Collate, SequenceRows
 from molfun.data.dataset import Dataset
 from molfun.data.labels import NO_LABEL
 from molfun.evaluation.baselines import MAX_ROWS, ResidueStates, training_rows
+from molfun.models.inference import max_tokens
 from molfun.models.precision import Precision
 from molfun.types import Batch, Trunk
 
-BATCH_TOKENS = 8_192
 MAX_BYTES = 2 * 1024**3
 ReadTrunk = Callable[[Batch], Trunk]
 
@@ -54,7 +54,7 @@ def embed_dataset(
     while longest_first:
         if time.monotonic() > end:
             return None
-        size = max(1, BATCH_TOKENS // max(1, sum(map(len, longest_first[0].tokens))))
+        size = max(1, max_tokens(precision.device) // max(1, sum(map(len, longest_first[0].tokens))))
         chosen, longest_first = longest_first[:size], longest_first[size:]
         with precision.autocast():
             states = (trunk or adapter)(collate(chosen).to(precision.device))
@@ -113,7 +113,7 @@ def _residue_states(
     found: dict[int, tuple[np.ndarray, np.ndarray]] = {}
     longest_first = sorted(encoded.rows, key=lambda row: -sum(map(len, row.tokens)))
     while longest_first:
-        size = max(1, BATCH_TOKENS // max(1, sum(map(len, longest_first[0].tokens))))
+        size = max(1, max_tokens(precision.device) // max(1, sum(map(len, longest_first[0].tokens))))
         chosen, longest_first = longest_first[:size], longest_first[size:]
         batch = collate(chosen).to(precision.device)
         assert batch.targets is not None

@@ -15,14 +15,11 @@ from molfun.data.labels import is_missing
 from molfun.data.settings import ColumnSettings, Task
 from molfun.errors import DataError
 from molfun.evaluation.folding import split_folds
-from molfun.models.inference import predict_batch
+from molfun.models import inference
 from molfun.models.precision import Precision
 from molfun.models.structure import MolfunStructureModel
 from molfun.types import Batch, Trunk
 
-# Of a batch, padding included; halved where memory does not hold it. A processor is no faster with more: what one block
-# hands to the next no longer fits its cache (`docs/performance.md`).
-MAX_TOKENS = {"cpu": 4_096, "cuda": 8_192}
 Progress = Callable[[int, int], None]
 
 
@@ -66,7 +63,8 @@ class Predictor:
     ) -> None:  # fmt: skip
         self.model = model.to(precision.device).eval()
         self.columns, self.classes, self.precision, self.trunk = columns, tuple(classes), precision, trunk
-        self.max_tokens = max_tokens or MAX_TOKENS.get(precision.device.type, MAX_TOKENS["cpu"])
+        # Halved where memory does not hold a batch.
+        self.max_tokens = max_tokens or inference.max_tokens(precision.device)
 
     @property
     def task(self) -> Task:
@@ -164,7 +162,7 @@ class Predictor:
 
     def _run(self, batch: Batch) -> list[Any]:
         """Return the outputs of each row of a batch that lies on the device."""
-        outputs = predict_batch(self.model.eval(), batch, self.precision)
+        outputs = inference.predict_batch(self.model.eval(), batch, self.precision)
         if self.task == "structure":
             return list(split_folds(outputs, batch.chains, self.model.adapter.alphabet))
         if self.task == "per_residue":

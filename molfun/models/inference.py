@@ -11,6 +11,15 @@ from molfun.models.precision import Precision
 from molfun.models.structure import MolfunStructureModel
 from molfun.types import Batch
 
+# Of a batch without gradients, padding included. A processor gets slower with more: what one layer hands to the next no
+# longer fits its cache, and memory of that size is asked of the system anew each time (`benchmarks/prediction.py`).
+MAX_TOKENS = {"cpu": 2_048, "cuda": 8_192}
+
+
+def max_tokens(device: torch.device) -> int:
+    """Return the most tokens of a batch that is only predicted, padding included."""
+    return MAX_TOKENS.get(device.type, MAX_TOKENS["cpu"])
+
 
 @torch.no_grad()
 def predict_batch(model: MolfunStructureModel, batch: Batch, precision: Precision) -> Any:
