@@ -67,6 +67,8 @@ def click_to_loss(page: Page, server: Server, strategy: str, *, patience_seconds
     while not folder.metrics_path.exists() or b"\n" not in folder.metrics_path.read_bytes():
         time.sleep(0.01)
     seconds = time.time() - begun
+    if folder.read_state()["create_time"] > begun:
+        print("The next one had no standby: something changed meanwhile (code, packages, memory).")
     server.end_runs()
     return seconds
 
