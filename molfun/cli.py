@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from molfun.commands import data, parameters, predict, race, report, runs, scan, server, storage
+from molfun.commands import data, parameters, predict, race, report, runs, scan, server, storage, trackers
 from molfun.errors import MolfunError
 
 app = typer.Typer(
@@ -27,6 +27,7 @@ race.register(app, runs_app)
 predict.register(app)
 scan.register(app)
 report.register(app)
+trackers.register(app)
 
 
 @app.command()

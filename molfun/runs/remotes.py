@@ -29,6 +29,7 @@ class Cursor:
 
     Attributes:
         offset: Bytes of the metrics file.
+        handed: Bytes of it that were handed to a package which sends by itself and tells at the end.
         is_begun: Whether the run was opened there; a later start goes on with it.
         has_config: Whether the settings are there.
         files: Files that are there, with the time of their last change, unix seconds.
@@ -41,6 +42,7 @@ class Cursor:
     """
 
     offset: int = 0
+    handed: int = 0
     is_begun: bool = False
     has_config: bool = False
     files: Mapping[str, float] = field(default_factory=dict)
@@ -89,7 +91,7 @@ def read_cursor(folder: RunFolder, name: str) -> Cursor:
     """Return how far a tracker is; nothing sent where that cannot be read."""
     blank, found = asdict(Cursor()), read_json(cursor_path(folder, name))
     values = {key: value for key, value in found.items() if key in blank and type(value) is type(blank[key])}
-    for key in ("offset", "failures"):
+    for key in ("offset", "handed", "failures"):
         values[key] = max(0, values.get(key, 0))
     values["tried"] = min(max(0.0, values.get("tried", 0.0)), LAST_MOMENT)
     for key in ("link", "error", "ended"):
@@ -143,13 +145,14 @@ def read_remotes(folder: RunFolder, status: str = "") -> list[Remote]:
 
 def _remote(folder: RunFolder, name: str, end: str) -> Remote:
     cursor = read_cursor(folder, name)
-    waiting = count_lines(folder.metrics_path, cursor.offset)
+    is_sending = find_process(cursor.process) is not None
+    waiting = count_lines(folder.metrics_path, max(cursor.offset, cursor.handed) if is_sending else cursor.offset)
     is_done = cursor.is_begun and not waiting and not cursor.error and (not end or cursor.ended == end)
     state: State = "waiting"
     if is_done:
         state = "done"
     elif cursor.error:
         state = "offline"
-    elif find_process(cursor.process) is not None or not end:
+    elif is_sending or not end:
         state = "sending"
     return Remote(name, TRACKERS[name].title, state, waiting, cursor.link, cursor.error)

@@ -82,7 +82,8 @@ class Loop:
             return False
         finally:
             self.piece_began = None
-        self.failures, self.heard = 0, time.monotonic()
+        if self.sender.is_certain:
+            self.failures, self.heard = 0, time.monotonic()
         return has_more
 
     def _note_failure(self, error: Exception) -> None:

@@ -5,13 +5,15 @@ from __future__ import annotations
 import logging
 import subprocess
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 
+from molfun.errors import RunError
 from molfun.runs.detached import start_detached
 from molfun.runs.folder import RunFolder
-from molfun.runs.remotes import read_remotes, remote_names
+from molfun.runs.remotes import Remote, read_remotes, remote_names
 from molfun.runs.status import run_status
+from molfun.tracking.catalog import find_tracker
 
 logger = logging.getLogger("molfun.supervisor")
 
@@ -53,6 +55,29 @@ def wait_for_senders(senders: Iterable[subprocess.Popen[bytes]], seconds: float 
     for sender in senders:
         with suppress(subprocess.TimeoutExpired):
             sender.wait(timeout=max(0.0, deadline - time.monotonic()))
+
+
+def sync(folder: RunFolder, names: Sequence[str], *, patience_seconds: float = 30.0) -> list[Remote]:
+    """Send a run to trackers and wait for it; return how they are then.
+
+    Args:
+        folder: The run.
+        names: Trackers; those that it was not started with are added to it.
+        patience_seconds: How long each service may be silent.
+
+    Raises:
+        SettingError: No tracker has one of the names.
+        ModelError: The package of one is absent.
+        RunError: The run is not over, and sends by itself.
+    """
+    if not run_status(folder).is_over:
+        raise RunError(f"The run {folder.id} is not over; what it records is sent while it goes on. Try again then.")
+    for name in names:
+        find_tracker(name)
+    senders = [start_sender(folder, name, patience_seconds=patience_seconds) for name in names]
+    for sender in senders:
+        sender.wait()
+    return [remote for remote in read_remotes(folder, run_status(folder).status) if remote.name in names]
 
 
 def unsent(folder: RunFolder) -> list[str]:

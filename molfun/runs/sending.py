@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,8 @@ from molfun.tracking.rows import read_rows
 
 logger = logging.getLogger("molfun.sender")
 
+UNCERTAIN = ("handed", "is_begun", "link", "error", "failures")
+CERTAIN = (*UNCERTAIN, "offset", "has_config", "files", "ended")
 ENDS: dict[str, Status] = {"finished": "finished", "stopped": "stopped", "failed": "failed", "lost": "failed"}
 
 
@@ -42,6 +45,11 @@ class Sender:
         status = run_status(self.folder)
         return status.is_over and self._knows_end(status) and self._num_waiting() == 0
 
+    @property
+    def is_certain(self) -> bool:
+        """Whether the service is known to have what was sent; of some packages only the end tells."""
+        return self._tracker is None or not self._tracker.confirms_at_end
+
     def step(self) -> bool:
         """Send what is new, one piece of it; return whether there is more to do at once.
 
@@ -51,7 +59,7 @@ class Sender:
         try:
             return self._step()
         except BaseException:
-            self._tracker = None
+            self._tracker, self.cursor = None, read_cursor(self.folder, self.name)
             raise
 
     def _step(self) -> bool:
@@ -67,7 +75,7 @@ class Sender:
         if piece.offset != self.cursor.offset:
             tracker.log_rows(list(self._thinned(piece.rows)))
             tracker.flush()
-            self._note(offset=piece.offset)
+            self._note(offset=piece.offset, handed=piece.offset)
             return True
         if status.is_over and not self._knows_end(status):
             self._end(tracker, status)
@@ -107,7 +115,7 @@ class Sender:
         tracker.flush()
         tracker.end_run(ENDS[status.status], status.cause if status.status in ("failed", "lost") else "")
         self._tracker = None
-        self._note(ended=end_of(status.status, self.folder.read_state()))
+        self._note(ended=end_of(status.status, self.folder.read_state()), is_begun=True)
         logger.info("Sent to %s, all of it.", self.name)
 
     def _send_file(self, tracker: BaseTracker, path: Path) -> None:
@@ -119,8 +127,10 @@ class Sender:
                 self._note(files={**self.cursor.files, path.name: changed})
 
     def _note(self, **changes: Any) -> None:
-        """Write down what the service has taken: the proof that it answers."""
-        self.cursor = change_cursor(self.folder, self.name, error="", failures=0, **changes)
+        """Remember what the service has taken, and write it down once that is certain: the proof that it answers."""
+        self.cursor = replace(self.cursor, error="", failures=0, **changes)
+        values = {name: getattr(self.cursor, name) for name in (CERTAIN if self.is_certain else UNCERTAIN)}
+        change_cursor(self.folder, self.name, **values)
 
     def _knows_end(self, status: RunStatus) -> bool:
         return self.cursor.ended == end_of(status.status, self.folder.read_state())

@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal, NamedTuple, Self
+from typing import Any, ClassVar, Literal, NamedTuple, Self
 
 from typing_extensions import override
 
@@ -23,6 +23,7 @@ class Row(NamedTuple):
         t: When it was measured, unix seconds.
         metrics: Numbers by name, all finite.
         segment: 0 for the first attempt at a run, one more for every resume.
+        place: Byte behind it in the record, by which a service can tell that it has it; 0 where there is no record.
     """
 
     kind: Literal["step", "epoch"]
@@ -30,14 +31,20 @@ class Row(NamedTuple):
     t: float
     metrics: Mapping[str, float]
     segment: int = 0
+    place: int = 0
 
 
 class BaseTracker(ABC):
     """A sink of configuration, metrics, files and texts of one run.
 
+    Attributes:
+        confirms_at_end: Whether only `end_run`, and not `flush`, tells that the service has everything.
+
     Only `log_metrics` must be written; everything else does nothing unless a tracker has a place for it. As a context
     manager it ends the run: "finished" when the block ends, "failed" when it raises (the exception goes on).
     """
+
+    confirms_at_end: ClassVar[bool] = False
 
     def start_run(
         self, run_id: str = "", name: str = "", group: str = "", tags: Sequence[str] = (), resume: bool = False

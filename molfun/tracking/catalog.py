@@ -71,9 +71,10 @@ TRACKERS: dict[str, TrackerCard] = {
         ),
     )
 }  # fmt: skip
-# Secrets that processes which send are given, from the environment or the system's keyring.
+# What processes that send are given, from the environment or the system's keyring: keys, and where to send.
 TRACKER_KEYS = (
     *(key for card in TRACKERS.values() for key in card.keys), "MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD",
+    *(card.address for card in TRACKERS.values() if card.address),
 )  # fmt: skip
 
 

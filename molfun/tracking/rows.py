@@ -41,7 +41,7 @@ def read_rows(path: Path, offset: int = 0, max_bytes: int = 1 << 19) -> Piece:
     if b"\n" not in text and len(text) > LINE_BYTES:
         return Piece([], offset + len(text), 0)  # no writer of ours makes such a line
     whole = text[: text.rfind(b"\n") + 1]
-    return Piece(list(_parsed(whole)), offset + len(whole), whole.count(b"\n"))
+    return Piece(list(_parsed(whole, offset)), offset + len(whole), whole.count(b"\n"))
 
 
 def count_lines(path: Path, offset: int = 0) -> int:
@@ -57,14 +57,15 @@ def count_lines(path: Path, offset: int = 0) -> int:
     return count
 
 
-def _parsed(text: bytes) -> Iterator[Row]:
+def _parsed(text: bytes, offset: int) -> Iterator[Row]:
     for line in text.split(b"\n"):
+        offset += len(line) + 1
         row = parse_object(line) or {}
         kind, step, t, segment = row.get("kind"), row.get("step"), row.get("t"), row.get("segment")
         if kind not in ("step", "epoch") or not isinstance(step, int) or not is_count(step) or not _is_number(t):
             continue
         numbers = {name: value for name, value in row.items() if name not in NOT_METRICS and _is_number(value)}
-        yield Row(kind, step, float(t or 0.0), finite(numbers), segment if isinstance(segment, int) else 0)
+        yield Row(kind, step, float(t or 0.0), finite(numbers), segment if isinstance(segment, int) else 0, offset)
 
 
 def _is_number(value: object) -> bool:

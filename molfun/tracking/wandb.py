@@ -20,7 +20,7 @@ from molfun.tracking.packages import import_package
 Mode = Literal["online", "offline", "disabled"]
 FLUSH_SECONDS = 40.0
 LOOK_SECONDS = 0.1
-# A key must not be looked for in the files of another program, nor asked for on a terminal.
+PLACE = "record_bytes"
 QUIET = {"WANDB_ERROR_REPORTING": "false"}
 
 
@@ -39,6 +39,8 @@ class WandbTracker(BaseTracker):
         strategy.fit(model, loader, tracker=tracker)
     """
 
+    confirms_at_end = True
+
     def __init__(
         self,
         project: str = "molfun",
@@ -55,13 +57,15 @@ class WandbTracker(BaseTracker):
         self.every = every
         self._run: Any = None
         self._epoch_names: set[str] = set()
-        self._known = {"step": 0.0, "epoch": 0.0}
+        self._told: dict[str, Any] = {}
+        self._known = self._sent = 0
 
     @override
     def start_run(
         self, run_id: str = "", name: str = "", group: str = "", tags: Sequence[str] = (), resume: bool = False
     ) -> None:
         wandb = import_wandb()
+        self._told = {"run_id": run_id, "name": name, "group": group, "tags": tags}
         self._keep_files_inside()
         with suppress(Exception):  # a start that nobody answered holds its id until then
             wandb.teardown()
@@ -74,13 +78,10 @@ class WandbTracker(BaseTracker):
         self._run.define_metric("epoch", hidden=True)
         self._run.define_metric("global_step", hidden=True)
         self._run.define_metric("step/*", step_metric="global_step")
-        self._remember_sent()
-
-    def _remember_sent(self) -> None:
-        """Learn how far the service is, where an earlier process sent and could not note it: rows are only added."""
-        for kind, axis in (("step", "global_step"), ("epoch", "epoch")):
-            value = self._run.summary.get(axis) if self._run.resumed else None
-            self._known[kind] = float(value) if isinstance(value, int | float) else 0.0
+        self._run.define_metric(PLACE, hidden=True)
+        # How far the service is, where an earlier process sent and could not note it: rows can only be added.
+        known = self._run.summary.get(PLACE) if self._run.resumed else 0
+        self._known = int(known) if isinstance(known, int | float) else 0
 
     def _keep_files_inside(self) -> None:
         """Keep wandb's staging copies, cache and settings below our folder, not in the user's home."""
@@ -108,35 +109,38 @@ class WandbTracker(BaseTracker):
 
     @override
     def log_metrics(self, metrics: Mapping[str, float], step: int) -> None:
-        row = finite(metrics)
-        for name in row.keys() - self._epoch_names:
-            self.run.define_metric(name, step_metric="epoch")
-            self._epoch_names.add(name)
-        self.run.log({**row, "epoch": step})
+        self._log(Row("epoch", step, time.time(), metrics))
 
     @override
     def log_step(self, metrics: Mapping[str, float], step: int) -> None:
         if step % self.every == 0:
-            self._log_step(metrics, step)
-
-    def _log_step(self, metrics: Mapping[str, float], step: int) -> None:
-        self.run.log({**{f"step/{name}": value for name, value in finite(metrics).items()}, "global_step": step})
+            self._log(Row("step", step, time.time(), metrics))
 
     @override
     def log_rows(self, rows: Sequence[Row]) -> None:
         for row in rows:
-            if row.segment == 0 and row.step <= self._known[row.kind]:
-                continue  # it is there, though the answer got lost
-            (self._log_step if row.kind == "step" else self.log_metrics)(row.metrics, row.step)
+            self._sent = max(self._sent, row.place)
+            if row.place > self._known:
+                self._log(row)
+
+    def _log(self, row: Row) -> None:
+        run, metrics, place = self.run, finite(row.metrics), {PLACE: row.place} if row.place else {}
+        if row.kind == "step":
+            run.log({**{f"step/{name}": value for name, value in metrics.items()}, "global_step": row.step, **place})
+            return
+        for name in metrics.keys() - self._epoch_names:
+            run.define_metric(name, step_metric="epoch")
+            self._epoch_names.add(name)
+        run.log({**metrics, "epoch": row.step, **place})
 
     @override
     def flush(self) -> None:
-        """Wait until the service has taken what was logged.
+        """Wait until files are uploaded; of rows the package does not tell before the end.
 
         Raises:
-            TimeoutError: It has not after 40 seconds.
+            TimeoutError: They are not after 40 seconds.
         """
-        if self.run.settings.mode != "online":
+        if not self._is_online:
             return
         deadline = time.monotonic() + FLUSH_SECONDS
         while self.run.status().sync_items_pending:
@@ -171,8 +175,26 @@ class WandbTracker(BaseTracker):
         self._run.summary["status"] = status
         if error:
             self._run.summary["error"] = error
-        self._run.finish(exit_code=1 if status == "failed" else 0)
+        code, is_online = 1 if status == "failed" else 0, self._is_online
+        self._run.finish(exit_code=code)
+        if is_online and self._sent:
+            self._confirm(code)
         self._run = None
+
+    def _confirm(self, code: int) -> None:
+        """Open the run once more and ask how far the service is: the package gives up on some answers without a word.
+
+        Raises:
+            ConnectionError: Rows are missing.
+        """
+        self.start_run(**self._told, resume=True)
+        self._run.finish(exit_code=code)
+        if self._known < self._sent:
+            raise ConnectionError(f"the service has the record up to byte {self._known} of {self._sent}")
+
+    @property
+    def _is_online(self) -> bool:
+        return bool(self.run.settings.mode == "online")
 
     @override
     def check(self) -> str:
@@ -196,7 +218,7 @@ def _settings(wandb: Any) -> Any:
     return wandb.Settings(
         console="off", silent=True, disable_git=True, save_code=False, x_disable_stats=True,
         x_disable_machine_info=True, reinit="create_new", init_timeout=10, login_timeout=5, finish_timeout=30,
-        finish_timeout_raises=True,
+        finish_timeout_raises=True, x_file_stream_retry_max=10_000,
     )  # fmt: skip
 
 

@@ -80,7 +80,8 @@ class WandbService(Service):
         history = (sent.get("files") or {}).get("wandb-history.jsonl")
         if history:
             rows = self.rows.setdefault(run, [])
-            rows[history["offset"] :] = [json.loads(line) for line in history["content"]]
+            assert history["offset"] == len(rows)
+            rows += [json.loads(line) for line in history["content"]]
         if sent.get("complete"):
             self.exit_codes[run] = sent.get("exitcode", -1)
 
@@ -118,7 +119,7 @@ class WandbService(Service):
         bucket = {
             "id": "b", "name": told["name"], "summaryMetrics": json.dumps(summary), "displayName": "a run",
             "logLineCount": 0, "historyLineCount": len(rows), "eventsLineCount": 0, "config": "{}", "tags": [],
-            "historyTail": json.dumps([json.dumps(rows[-1])]), "eventsTail": "[]", "wandbConfig": "{}",
+            "historyTail": json.dumps([json.dumps(rows[-1])]), "eventsTail": "[]", "wandbConfig": '{"t": 1}',
         }  # fmt: skip
         return {"id": "p", **project, "bucket": bucket}
 

@@ -10,7 +10,12 @@ import pytest
 
 from molfun.errors import SettingError
 from molfun.runs.remotes import read_cursor, read_remotes
+from molfun.runs.senders import sync
+from molfun.runs.status import run_status
+from molfun.runs.submit import submit_run
+from molfun.tracking.local import read_metrics
 from molfun.tracking.mlflow import MLflowTracker
+from tests.real_runs import few_rows, kill_all, processes_of, tiny_spec, wait_for_end, wait_until
 from tests.tracking.mlflow_server import MLflowServer
 from tests.tracking.runs_to_send import SCORE, expected_steps, recorded_run, send, write_steps
 
@@ -116,3 +121,35 @@ def test_what_is_no_server_is_refused(uri: str, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
     with pytest.raises(SettingError, match="needs the address of a tracking server"):
         MLflowTracker().start_run()
+
+
+@pytest.mark.slow
+def test_a_server_killed_while_a_run_trains_gets_all_of_it_later(
+    tmp_path: Path, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = MLflowServer(tmp_path)
+    server.start()
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", server.url)
+    few = few_rows(tmp_path / "few.csv")
+    spec = tiny_spec(home, few, training__epochs=12, trackers=["mlflow"], tracking__project="tests", tracking__every=1)
+    folder = submit_run(home, spec)
+    try:
+        wait_until(lambda: read_cursor(folder, "mlflow").offset > 0, folder)
+        server.kill()
+        wait_for_end(folder)
+        assert run_status(folder).status == "finished", folder.log_tail()
+        wait_until(lambda: not processes_of(folder), folder)
+        assert not folder.log_tail().count("mlflow")
+        (remote,) = read_remotes(folder, "finished")
+        assert (remote.state, remote.waiting > 0) == ("offline", True)
+        server.start()
+        assert [remote.state for remote in sync(folder, ["mlflow"])] == ["done"]
+        client, run = stored(server, folder.id)
+        losses, scores = history(client, run, "step/loss"), history(client, run, "val_loss")
+    finally:
+        server.kill()
+        kill_all(folder)
+    assert run.info.status == "FINISHED"
+    steps, epochs = read_metrics(folder.metrics_path)
+    assert list(losses) == steps["step"].tolist()
+    assert list(scores.values()) == epochs["val_loss"].tolist()

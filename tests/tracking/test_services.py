@@ -101,7 +101,7 @@ def test_wandb_gets_no_row_twice(home: Path) -> None:
         assert_sent(folder, "wandb", service.variables)
         before = len(service.rows[folder.id])
         cursor = folder.remote / "wandb.json"
-        cursor.write_text(json.dumps({**json.loads(cursor.read_text()), "offset": 0, "ended": ""}))
+        cursor.write_text(json.dumps({**json.loads(cursor.read_text()), "offset": 0, "handed": 0, "ended": ""}))
         assert_sent(folder, "wandb", service.variables)
         assert len(service.rows[folder.id]) == before
 

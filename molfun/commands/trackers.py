@@ -1,0 +1,53 @@
+"""Commands on trackers: send what was not sent, and bring in runs that were trained elsewhere."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from molfun.commands.runs import AsJson
+
+if TYPE_CHECKING:
+    from molfun.runs.folder import RunFolder
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.command()(sync)
+
+
+def sync(
+    run_id: Annotated[str, typer.Argument(metavar="[RUN]", help="Id of a run; without one, all that lack some.")] = "",
+    to: Annotated[str, typer.Option(metavar="TRACKER", help="Send it there, also where it never was.")] = "",
+    seconds: Annotated[float, typer.Option(min=1, max=3600, help="How long a service may be silent.")] = 30.0,
+    json: AsJson = False,
+) -> None:
+    """Send to remote trackers what they lack of runs that are over: mlflow, wandb, comet, langfuse, tensorboard."""
+    from dataclasses import asdict
+
+    from molfun.home import data_home
+    from molfun.runs.senders import sync as send
+    from molfun.runs.senders import unsent
+    from molfun.runs.store import RunStore
+    from molfun.runs.terminal import as_json
+
+    store = RunStore(data_home())
+    runs: list[RunFolder] = [store.get(run_id)] if run_id else store.list()
+    rows, all_done = [], True
+    for folder in runs:
+        names = [to] if to and run_id else [name for name in unsent(folder) if name == (to or name)]
+        if not names and not run_id:
+            continue
+        for remote in send(folder, names, patience_seconds=seconds):
+            all_done &= remote.state == "done"
+            rows.append({"id": folder.id, **asdict(remote)})
+            if not json:
+                where = f" {remote.link}" if remote.link else ""
+                why = f" ({remote.error})" if remote.error else ""
+                typer.echo(f"{folder.id}  {remote.words}{where}{why}")
+    if json:
+        typer.echo(as_json(rows))
+    elif not rows:
+        typer.echo("Nothing waits to be sent.")
+    raise typer.Exit(0 if all_done else 1)
