@@ -33,6 +33,7 @@ from molfun.ui import (
     shell,
     start,
     start_button,
+    tracker_form,
 )
 
 CHANGE = "set."
@@ -137,6 +138,8 @@ def draw_settings(
     training |= cropped
     choices = {"loss_fn": losses_for(dataset.task), "monitor": monitors_for(dataset.task)}
     advanced = st.expander("Advanced settings", icon=":material/tune:")
+    with st.expander("Trackers", icon=":material/cloud_upload:"):
+        tracked = tracker_form.draw_trackers(base, key=f"{form}.trackers")
     with st.expander("Where it runs", icon=":material/lan:"):
         launch, training["num_processes"] = launch_form.draw_launch(
             (base or {}).get("launch", {}), int(begin["training"].get("num_processes") or 1), key=f"{form}.place"
@@ -159,7 +162,7 @@ def draw_settings(
             pooling = forms.draw_settings(HeadSettings, key=f"{form}.head", defaults=head)
             forms.draw_advanced(HeadSettings, pooling, key=f"{form}.head", defaults=head, titled=False)
     sections = {"training": training, "strategy": {"kind": kind, **strategy}, "launch": launch,
-                "model": {**more, "head": pooling}}  # fmt: skip
+                "model": {**more, "head": pooling}, **tracked}  # fmt: skip
     return sections, commands
 
 

@@ -15,6 +15,7 @@ from molfun.runs.spec import RunSpec
 from molfun.training.defaults import recommended
 
 BYTES_PER_WEIGHT = 4
+SECTIONS = ("strategy", "training", "launch", "tracking")
 COMMAND_LINE = "molfun fit spec.yaml"  # in the folder that the downloaded file lies in
 
 
@@ -45,7 +46,8 @@ def draft_spec(dataset_id: str, model: Mapping[str, Any], sections: Mapping[str,
     Args:
         dataset_id: Id of the saved data.
         model: The spec's model section.
-        sections: Its sections "strategy", "training" and "launch"; one that is absent has its defaults.
+        sections: Its sections "strategy", "training", "launch" and "tracking", and "trackers"; one that is absent has
+            its defaults.
         name: What the run is called.
 
     Raises:
@@ -56,7 +58,8 @@ def draft_spec(dataset_id: str, model: Mapping[str, Any], sections: Mapping[str,
             "name": name,
             "data": {"dataset": dataset_id},
             "model": dict(model),
-            **{part: dict(sections[part]) for part in ("strategy", "training", "launch") if part in sections},
+            "trackers": list(sections.get("trackers", [])),
+            **{part: dict(sections[part]) for part in SECTIONS if part in sections},
         }
     )
 

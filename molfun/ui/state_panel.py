@@ -14,6 +14,7 @@ from molfun.ui import controls, run_facts, shell, text
 from molfun.ui.panels import interval, judged_by, kept_epoch, kept_note
 from molfun.ui.queue_panels import GPU_AGE_SECONDS
 from molfun.ui.run_curves import read_curves
+from molfun.ui.tracker_panels import draw_remotes
 
 # A run that ended changes only where somebody resumes it elsewhere.
 ENDED_SECONDS = 5
@@ -50,6 +51,7 @@ def _state(folder: RunFolder, drawn: tuple[object, ...]) -> None:
     if status.status != "queued":
         st.progress(_progress(status), text=_progress_text(status, state))
         _draw_numbers(folder, state)
+    draw_remotes(folder, status)
     _draw_captions(folder, status)
 
 
