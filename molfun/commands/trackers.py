@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 def register(app: typer.Typer) -> None:
     """Add the commands."""
     app.command()(sync)
+    app.command("import")(import_)
 
 
 def sync(
@@ -51,3 +53,20 @@ def sync(
     elif not rows:
         typer.echo("Nothing waits to be sent.")
     raise typer.Exit(0 if all_done else 1)
+
+
+def import_(
+    path: Annotated[Path, typer.Argument(help="Event files, an offline wandb run, mlruns or mlflow.db, a CSV file.")],
+    json: AsJson = False,
+) -> None:
+    """Make runs of trainings that were recorded elsewhere, to compare with: TensorBoard, wandb, MLflow, CSV."""
+    from molfun.home import data_home
+    from molfun.runs.importing import import_runs
+    from molfun.runs.terminal import as_json
+
+    folders = import_runs(data_home(), path)
+    if json:
+        typer.echo(as_json([{"id": folder.id, "name": folder.title} for folder in folders]))
+        return
+    for folder in folders:
+        typer.echo(f"{folder.title}: run {folder.id}")

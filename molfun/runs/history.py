@@ -75,6 +75,10 @@ def _choices(folder: RunFolder) -> dict[str, Any]:
         spec = folder.spec
     except MolfunError:
         return dict.fromkeys(("strategy", "model", "weights", "dataset", "task"), "") | {"name": folder.id}
+    if imported := folder.read_state().get("imported"):  # whose settings nobody knows
+        return dict.fromkeys(("strategy", "model", "weights", "task"), "") | {
+            "name": spec.name or folder.id, "dataset": str(imported).partition(",")[0],
+        }  # fmt: skip
     columns = spec.data.columns
     return {
         "name": spec.name or folder.id,

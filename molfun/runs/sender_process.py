@@ -186,7 +186,7 @@ def main() -> None:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", stream=sys.stdout)
     told = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda number, frame: leave(UNFINISHED))
-    os.nice(5)  # training comes first
+    os.nice(19)  # training comes first
     try:
         leave(send(RunFolder(told.run_dir.absolute()), told.name, told.patience_seconds))
     except (MolfunError, OSError) as error:

@@ -111,7 +111,7 @@ STATE: dict[str, Check] = {
     "created": moment, "launched": moment, "started": moment, "ended": moment, "heartbeat": moment, "resumed": moment,
     "pid": count, "create_time": moment, "start_ticks": count, "boot_id": text, "host": plain_name, "attempt": count,
     "number": count, "step": count, "total_steps": count, "epoch": count, "epochs": count, "num_train": count,
-    "resumed_step": count, "resumed_progress": number, "has_average": flag,
+    "resumed_step": count, "resumed_progress": number, "has_average": flag, "imported": text,
     "best": record(metric=text, value=number, epoch=count, val_loss=number),
 }  # fmt: skip
 AMENDED: dict[str, Check] = {"name": text, "notes": text, "tags": items(text), "epochs": count, "deleted": moment}

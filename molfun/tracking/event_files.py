@@ -107,7 +107,7 @@ def _next_record(file: BinaryIO) -> bytes:
 
 def _scalars(event: bytes) -> Iterator[Scalar]:
     t, step, summaries = 0.0, 0, []
-    for number, content in _fields(event):
+    for number, content in fields(event):
         if number == 1 and isinstance(content, bytes):
             t = struct.unpack("<d", content)[0]
         elif number == 2 and isinstance(content, int):
@@ -115,19 +115,19 @@ def _scalars(event: bytes) -> Iterator[Scalar]:
         elif number == 5 and isinstance(content, bytes):
             summaries.append(content)
     for summary in summaries:
-        for number, value in _fields(summary):
+        for number, value in fields(summary):
             if number == 1 and isinstance(value, bytes):
                 yield from _value(value, step, t)
 
 
 def _value(value: bytes, step: int, t: float) -> Iterator[Scalar]:
-    found = dict(_fields(value))
+    found = dict(fields(value))
     tag, simple, tensor = found.get(1), found.get(2), found.get(8)
     if not isinstance(tag, bytes):
         return
     number = struct.unpack("<f", simple)[0] if isinstance(simple, bytes) and len(simple) == 4 else None
     if number is None and isinstance(tensor, bytes):
-        number = _single(dict(_fields(tensor)))
+        number = _single(dict(fields(tensor)))
     if number is not None:
         yield Scalar(tag.decode("utf-8", "replace"), step, t, number)
 
@@ -144,7 +144,7 @@ def _single(tensor: dict[int, int | bytes]) -> float | None:
     return float(struct.unpack(packing, content)[0])
 
 
-def _fields(message: bytes) -> Iterator[tuple[int, int | bytes]]:
+def fields(message: bytes) -> Iterator[tuple[int, int | bytes]]:
     """Yield (number, content) of each field; a message that ends too early has no more."""
     place = 0
     while place < len(message):

@@ -18,7 +18,7 @@ from typing import Any, TextIO
 
 from typing_extensions import override
 
-from molfun.tracking.base import BaseTracker, Status
+from molfun.tracking.base import BaseTracker, Row, Status
 from molfun.tracking.reader import EVENTS_NAME, METRICS_NAME, MetricsReader, read_events, read_metrics
 
 __all__ = ["EVENTS_NAME", "METRICS_NAME", "LocalTracker", "MetricsReader", "read_events", "read_metrics"]
@@ -62,6 +62,11 @@ class LocalTracker(BaseTracker):
         self._append_metrics("epoch", metrics, step)
 
     @override
+    def log_rows(self, rows: Sequence[Row]) -> None:
+        for row in rows:
+            self._append_metrics(row.kind, row.metrics, row.step, row.t)
+
+    @override
     def log_artifact(self, path: Path, name: str = "") -> None:
         self.log_event("artifact", path=str(path), name=name or path.name)
 
@@ -85,8 +90,9 @@ class LocalTracker(BaseTracker):
         if self._num_bytes:
             self._copy()
 
-    def _append_metrics(self, kind: str, metrics: Mapping[str, float], step: int) -> None:
-        row = {"kind": kind, "segment": self.segment, "step": int(step), "t": round(time.time(), 3)}
+    def _append_metrics(self, kind: str, metrics: Mapping[str, float], step: int, t: float | None = None) -> None:
+        now = time.time() if t is None else t
+        row = {"kind": kind, "segment": self.segment, "step": int(step), "t": round(now, 3)}
         row.update({name: _number(value) for name, value in metrics.items() if name not in row})
         self._num_bytes += self._append(METRICS_NAME, row)
         if self._num_bytes - self._num_copied > max(COPY_BYTES, self._num_copied // 16):
