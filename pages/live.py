@@ -106,7 +106,8 @@ with shell.sentences():
     # Without its settings there is nothing more to show.
     RunSpec.from_yaml(folder.spec_path)
 state_panel.draw_state(folder, status)
-if status.is_over:
+is_ours = not folder.read_state().get("imported")
+if status.is_over and is_ours:
     results.draw_results(folder)
     results.draw_next_steps(folder)
     export_panels.draw_exports(folder)
@@ -121,7 +122,8 @@ run_facts.draw_script(folder)
 with st.expander("Name, notes, tags"):
     run_facts.draw_about(folder)
 with st.expander("Settings, checkpoints, environment"):
-    results.draw_files(folder)
+    if is_ours:
+        results.draw_files(folder)
     st.caption(
         f"Run folder: {folder.path} · id {folder.id} · created {text.moment(folder.read_state().get('created'))}"
     )

@@ -5,12 +5,13 @@ from __future__ import annotations
 import streamlit as st
 
 from molfun.runs.history import list_runs
-from molfun.ui import queue_panels, run_dialogs, run_table, shell, start, text, theme
+from molfun.ui import import_panel, queue_panels, run_dialogs, run_table, shell, start, text, theme
 
 shell.page_title("Runs", "Every run with its state, scores and validation curve. A click on a name opens it.")
 shell.draw_said()
 run_dialogs.draw_deleted()
 queue_panels.draw_queue()
+import_panel.draw_unsent()
 runs = list_runs(shell.home())
 if runs.empty:
     st.info(
@@ -19,6 +20,7 @@ if runs.empty:
         icon=":material/lightbulb:",
     )
     start.draw_example_starts(key="runs.start")
+    import_panel.draw_import()
     st.stop()
 
 with st.container(horizontal=True, vertical_alignment="bottom"):
@@ -43,3 +45,4 @@ if chosen:
     run_table.draw_actions(chosen, key="runs")
 st.caption(f"{len(shown):,} of {text.plural(len(runs), 'run')} · tick rows to tag or delete them together")
 st.page_link(shell.NEW_RUN, label="New run", icon=":material/add_circle:")
+import_panel.draw_import()

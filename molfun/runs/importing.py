@@ -54,7 +54,7 @@ def _import(home: Path, found: ForeignRun) -> RunFolder:
         total_steps=last, epoch=epochs, epochs=epochs, cause="" if found.status == "finished" else "So it ended there.",
     )  # fmt: skip
     add_tags(folder, [TAG])
-    folder.amend(notes=f"Imported from {found.source}. It has curves only: settings shown here are not those it had.")
+    folder.amend(notes=f"Imported from {found.source}. It has curves only.")
     return folder
 
 

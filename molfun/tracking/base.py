@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -143,6 +144,15 @@ def finite(metrics: Mapping[str, Any]) -> dict[str, float]:
     """
     numbers = {name: float(value) for name, value in metrics.items() if value is not None}
     return {name: value for name, value in numbers.items() if math.isfinite(value)}
+
+
+def public_address(url: str) -> str:
+    """Return an address without user and password.
+
+    >>> public_address("https://ana:secret@host:5000/x")
+    'https://host:5000/x'
+    """
+    return re.sub(r"://[^/@\s]*@", "://", url)
 
 
 def flat(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from threading import Lock, Thread
 from typing import Any
 
+from molfun.tracking.base import public_address
 from molfun.tracking.packages import import_package
 
 FLUSH_SECONDS = 40.0
@@ -70,7 +71,6 @@ class Connection:
         # It would wait for the service without end when the process is to end.
         atexit.unregister(self.client._resources.shutdown)
         self._tracer = self._provider.get_tracer("molfun")
-        self._link = ""
 
     def span(
         self, name: str, trace_id: str, span_id: str, parent_id: str, began: float, ended: float,
@@ -98,8 +98,8 @@ class Connection:
         started.end(round(ended * 1e9))
 
     def link(self, trace_id: str) -> str:
-        """Return the address of a trace, which names the project as well where the server told it."""
-        return f"{self.url}/trace/{trace_id}"
+        """Return the address of a trace."""
+        return f"{public_address(self.url)}/trace/{trace_id}"
 
     def flush(self) -> None:
         """Wait until all was taken.

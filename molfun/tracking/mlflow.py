@@ -15,7 +15,7 @@ from typing import Any
 from typing_extensions import override
 
 from molfun.errors import SettingError
-from molfun.tracking.base import BaseTracker, Row, Status, finite, flat
+from molfun.tracking.base import BaseTracker, Row, Status, finite, flat, public_address
 from molfun.tracking.packages import import_package
 
 ADDRESS = "MLFLOW_TRACKING_URI"
@@ -81,7 +81,7 @@ class MLflowTracker(BaseTracker):
         """
         uri = self.uri or os.environ.get(ADDRESS, "")
         if not uri.startswith(("http://", "https://")):
-            came = f"{uri!r} came" if uri else "none is set"
+            came = f"{public_address(uri)!r} came" if uri else "none is set"
             raise SettingError(
                 f"MLflow needs the address of a tracking server, http:// or https://; {came}. Set {ADDRESS}, for "
                 "example to http://127.0.0.1:5000; `mlflow server` starts one."
@@ -108,7 +108,8 @@ class MLflowTracker(BaseTracker):
     @property
     @override
     def link(self) -> str:
-        return f"{self._address()}/#/experiments/{self._experiment}/runs/{self._run}" if self._run else ""
+        place = f"{public_address(self._address())}/#/experiments/{self._experiment}/runs/{self._run}"
+        return place if self._run else ""
 
     @override
     def log_config(self, config: Mapping[str, Any]) -> None:
@@ -171,7 +172,7 @@ class MLflowTracker(BaseTracker):
     @override
     def check(self) -> str:
         self._connect().search_experiments(max_results=1)
-        return f"The server at {self._address()} answers."
+        return f"The server at {public_address(self._address())} answers."
 
 
 def _parts(items: list[Any], size: int) -> Iterator[list[Any]]:

@@ -42,6 +42,9 @@ def draw_title(folder: RunFolder) -> None:
                 "", icon=":material/edit:", type="tertiary", help="Rename this run.", key="live.rename",
                 on_click=st.session_state.__setitem__, args=(RENAMING, folder.id),
             )  # fmt: skip
+    if imported := folder.read_state().get("imported"):
+        st.markdown(f":gray[Imported from {shell.plain(str(imported))}: curves only]")
+        return
     with suppress(MolfunError):
         st.markdown(f":gray[{describe(folder.spec)}]")
 

@@ -116,3 +116,21 @@ def test_a_service_that_breaks_while_the_run_goes_on_gets_all_of_it(name: str, h
         assert sender.returncode == 0, said
         arrived = losses(service, name, folder.id)
     assert arrived == ({1, 2, 3, 4} if name == "langfuse" else pytest.approx(expected_steps(400)))
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_keys_are_in_no_file_of_the_run_and_in_no_output(name: str, home: Path, tmp_path: Path) -> None:
+    pytest.importorskip(MODULES[name])
+    folder = recorded_run(home, name)
+    with serving(name, "500" if name == "mlflow" else "") as service:
+        variables = {**service.variables, "HOME": str(tmp_path)}
+        if name == "mlflow":
+            address = variables["MLFLOW_TRACKING_URI"].replace("://", "://ana:longpassword@")
+            variables |= {"MLFLOW_TRACKING_URI": address, "MLFLOW_TRACKING_TOKEN": "token-0123456789"}
+        said = send(folder, name, variables, patience=2)
+    keys = [value for key, value in variables.items() if key.endswith(("KEY", "TOKEN"))] + ["longpassword"]
+    places = [path for top in (folder.path, tmp_path, home) for path in top.rglob("*") if path.is_file()]
+    texts = [said.stdout.encode(), said.stderr.encode(), *(path.read_bytes() for path in places)]
+    assert len(places) > 5
+    public = [value for value in keys if not value.startswith("pk-")]  # a public key names a project in each trace
+    assert not [key for key in public if any(key.encode() in text for text in texts)]

@@ -10,10 +10,12 @@ from pathlib import Path
 import pytest
 
 from molfun.data.dataset import Dataset
+from molfun.runs.history import list_runs
 from molfun.runs.keys import ask_service, keep, lacking, place_of
 from molfun.runs.remotes import Cursor, write_cursor
 from molfun.runs.store import RunFolder
 from molfun.tracking.catalog import TRACKERS
+from molfun.ui import shell
 from tests.drawn_pages import button, dataset, draw, make_run, words
 from tests.ui.test_launch_form import spec_of
 
@@ -141,3 +143,33 @@ def test_the_test_of_a_connection_is_a_button() -> None:
     app.button(key="keys.test.tensorboard").click().run(timeout=60)
     assert "no service is needed" in words(app)
     assert button(app, "Test connection")
+
+
+def test_runs_that_were_not_sent_are_named_on_their_page(make_run: Callable[..., RunFolder]) -> None:
+    write_cursor(make_run("left", "finished"), "mlflow", Cursor(is_begun=True, error="refused"))
+    write_cursor(make_run("alive", "running"), "mlflow", Cursor(is_begun=True))
+    make_run("plain", "finished")
+    app = draw("runs")
+    assert "1 run is not sent to every tracker" in words(app)
+    assert button(app, "Send them")
+
+
+def test_runs_come_in_from_elsewhere(tmp_path: Path, make_run: Callable[..., RunFolder]) -> None:
+    make_run("own", "finished")
+    (tmp_path / "log.csv").write_text("step,loss,val_loss\n1,2.0,\n2,1.0,1.5\n")
+    app = draw("runs")
+    app.text_input(key="runs.import.path").set_value(str(tmp_path / "log.csv")).run()
+    app.button(key="runs.import").click().run()
+    assert not app.exception
+    runs = list_runs(shell.home())
+    (imported,) = runs.loc[runs["tags"].map(bool), "id"]
+    assert "Imported from CSV" in words(draw("live", run=imported))
+    assert not draw("compare", runs=f"own,{imported}").exception
+
+
+def test_what_cannot_be_imported_is_said(tmp_path: Path, make_run: Callable[..., RunFolder]) -> None:
+    make_run("own", "finished")
+    app = draw("runs")
+    app.text_input(key="runs.import.path").set_value(str(tmp_path / "nothing")).run()
+    app.button(key="runs.import").click().run()
+    assert "There is nothing at" in words(app)
