@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -122,3 +123,21 @@ def test_tensorboard_reads_the_event_files_back(home: Path) -> None:
     ]  # fmt: skip
     assert found.Scalars("result/test_spearman")[0].value == pytest.approx(SCORE)
     assert b"head_only" in found.Tensors("settings")[0].tensor_proto.string_val[0]
+
+
+def test_comet_offline_archive_is_read_back(home: Path) -> None:
+    pytest.importorskip("comet_ml")
+    folder = recorded_run(home, "comet")
+    assert_sent(folder, "comet", {"COMET_START_ONLINE": "0"})
+    (archive,) = (folder.remote / "comet").glob("*.zip")
+    with zipfile.ZipFile(archive) as files:
+        lines = [json.loads(line) for line in files.read("messages.json").splitlines()]
+        about = json.loads(files.read("experiment.json"))
+    assert about["offline_id"] == experiment_key(folder.id)
+    metrics = [line["payload"]["metric"] for line in lines if line["type"] == "metric_msg"]
+    losses = {metric["step"]: metric["metricValue"] for metric in metrics if metric["metricName"] == "step/loss"}
+    assert losses == pytest.approx(expected_steps())
+    scores = {metric["epoch"]: metric["metricValue"] for metric in metrics if metric["metricName"] == "val_loss"}
+    assert scores == {1: 0.01, 2: 0.005}
+    names = {line["payload"].get("param", {}).get("paramName") for line in lines if line["type"] == "parameter_msg"}
+    assert "strategy.kind" in names
