@@ -28,7 +28,7 @@ install = echo "Installing $(1) ..."; \
 	grep '^ERROR' $(VENV)/pip.log | head -n 2 >&2; \
 	$(call stop,$(1) could not be installed; $(VENV)/pip.log says why. Check the network and the free disk space and run make again.); }
 
-.PHONY: help app test lint format constraints gallery browser slurm mmseqs clean FORCE
+.PHONY: help app test bench lint format constraints gallery browser slurm mmseqs clean FORCE
 
 help: ## Show this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1@\2/p' Makefile | awk -F@ '{ printf "%-18s %s\n", $$1, $$2 }'
@@ -44,6 +44,12 @@ lint: $(TESTS) ## Check style and types
 	@$(PY) -m ruff check .
 	@$(PY) -m ruff format --check .
 	@$(PY) -m mypy
+
+# Each prints a table; docs/performance.md says what they mean. About half an hour on 2 cores with nothing else at work.
+BENCHMARKS := steps padding frozen prediction startup
+bench: $(TESTS) ## Measure speed and memory beside the peers
+	@$(call install,the peers,--constraint constraints.txt --no-build-isolation --editable ".[bench]")
+	@set -e; for name in $(BENCHMARKS); do echo; echo "## $$name"; $(PY) -m benchmarks.$$name $(ARGS); done
 
 format: $(TESTS) ## Rewrite the code in the project's style
 	@$(PY) -m ruff check --fix .

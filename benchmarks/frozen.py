@@ -1,29 +1,37 @@
-"""Epochs with and without kept states of the frozen beginning of the trunk: the same fit, in turns, in this process.
+"""Kept states of the frozen beginning of the trunk: beside the same fit without them, and beside the peers.
 
-    python -m benchmarks.frozen [EPOCHS]
+    python -m benchmarks.frozen [--epochs 20] [--part head | partial | deep]
 
-AntiBERTy with its pretrained weights on the antibody V genes, float32, batches of 16, validation included; a fresh
-store, then the same run again on the store that the first one left. An uncached epoch is the median of its epochs.
+`head`: HeadOnly on AntiBERTy's pretrained weights and the antibody V genes, validation included, end to end, beside
+Trainer and Lightning. `partial`: the last 2 of AntiBERTy's 8 blocks. `deep`: the last 2 of the 33 of ESM-2 650M's shape
+(random weights, short sequences). All in float32, batches of 16 (deep: 8), in turns in this process. An epoch is the
+median of the epochs after the first.
 """
 
 from __future__ import annotations
 
+import argparse
 import statistics
-import sys
 import tempfile
 import time
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import torch
 
-from molfun.data.batches import make_loader
+from benchmarks.peers import PEERS, Work, versions
+from molfun.data.batches import Collate, SequenceRows, make_loader
+from molfun.data.dataset import Dataset
 from molfun.data.examples import save_example
 from molfun.models.build import build_model
 from molfun.models.settings import ModelSettings
+from molfun.models.structure import MolfunStructureModel
 from molfun.training import HeadOnlyFinetune, PartialFinetune
-from molfun.training.base import FinetuneStrategy
 from molfun.training.callbacks import Callback
 from molfun.training.loop import Loop
+from molfun.types import Batch
 
 SEED = 0
 
@@ -32,6 +40,10 @@ class Clock(Callback):
     """Notes when each epoch ended, validation included."""
 
     def __init__(self) -> None:
+        self.ends = [time.perf_counter()]
+
+    def on_fit_begin(self, loop: Loop) -> None:
+        """Begin to count."""
         self.ends = [time.perf_counter()]
 
     def on_epoch_end(self, loop: Loop, metrics: dict[str, float]) -> None:
@@ -44,44 +56,102 @@ class Clock(Callback):
         return [after - before for before, after in zip(self.ends, self.ends[1:], strict=False)]
 
 
-def fit(home: Path, strategy: FinetuneStrategy, epochs: int, folder: Path | None) -> tuple[list[float], list[float]]:
-    """Return the losses and the seconds of each epoch."""
+def fit(work: Work, store: Path | None) -> tuple[list[float], list[float], float]:
+    """Fit with Molfun; return its losses, the seconds of each epoch, and of the whole."""
+    model, clock, began = work.make_model(), Clock(), time.perf_counter()
+    history = work.strategy().fit(
+        model, work.train, work.val, work.epochs, callbacks=[clock], seed=SEED, prefix_cache=store
+    )
+    losses = [row[name] for row in history for name in ("train_loss", "val_loss") if name in row]
+    return losses, clock.seconds, time.perf_counter() - began
+
+
+def compare(title: str, work: Work, peers: dict[str, int]) -> None:
+    """Print what kept states change.
+
+    Args:
+        title: Of the row.
+        work: The fit.
+        peers: By name, how many epochs are measured of each; the rest is multiplied.
+    """
+    plain, usual, _ = fit(replace(work, epochs=min(3, work.epochs)), None)
+    with tempfile.TemporaryDirectory() as room:
+        first, fresh, whole = fit(work, Path(room))
+        second, again, repeated = fit(work, Path(room))
+    off = max(abs(a - b) / abs(a) for own in (first, second) for a, b in zip(plain, own[: len(plain)], strict=True))
+    uncached, later = statistics.median(usual), statistics.median([*fresh[1:], *again[1:]])
+    print(f"\n**{title}**, {work.epochs} epochs\n\n| | seconds |\n|---|---|")
+    print(f"| an epoch without kept states | {uncached:.2f} |")
+    print(f"| the first epoch with them | {fresh[0]:.2f} |")
+    print(f"| later epochs | {later:.3f} ({uncached / later:.2f} times as fast) |")
+    print(f"| the first epoch of a second run | {again[0]:.3f} |")
+    print(f"| Molfun, end to end | {whole:.1f}; a second run {repeated:.1f} |")
+    for name, epochs in peers.items():
+        took = PEERS[name](replace(work, epochs=epochs)).seconds * work.epochs / epochs
+        print(f"| {name}, end to end | {took:.1f} ({took / whole:.1f} times Molfun's) |", flush=True)
+    print(f"\nLargest difference of a loss: {off:.1e} of it.", flush=True)
+
+
+def antiberty(home: Path) -> tuple[Dataset, Callable[[], MolfunStructureModel], dict[str, Any]]:
+    """Return the V genes, AntiBERTy with its weights, and loaders."""
     dataset = save_example(home, "v_genes")
-    torch.manual_seed(SEED)
-    model = build_model(ModelSettings(name="antiberty"), task=dataset.task, num_outputs=len(dataset.classes))
-    train, val = (
-        make_loader(dataset, part, encoder=model.adapter.alphabet, max_residues=510, batch_size=16,
-                    shuffle=part == "train", seed=SEED)
+
+    def make() -> MolfunStructureModel:
+        torch.manual_seed(SEED)
+        return build_model(ModelSettings(name="antiberty"), task=dataset.task, num_outputs=len(dataset.classes))
+
+    alphabet = make().adapter.alphabet
+    loaders = {
+        part: make_loader(
+            dataset, part, encoder=alphabet, max_residues=510, batch_size=16, shuffle=part == "train", seed=SEED
+        )
         for part in ("train", "val")
-    )  # fmt: skip
-    clock = Clock()
-    history = strategy.fit(model, train, val, epochs, callbacks=[clock], seed=SEED, prefix_cache=folder)
-    return [row[name] for row in history for name in ("train_loss", "val_loss")], clock.seconds
+    }
+    return dataset, make, loaders
+
+
+def deep_work(epochs: int) -> Work:
+    """Return the last 2 of 33 blocks on 16 made-up sequences of 64 residues."""
+
+    def make() -> MolfunStructureModel:
+        torch.manual_seed(SEED)
+        return build_model(ModelSettings(name="esm2_650m", weights="random"), task="regression")
+
+    alphabet = make().adapter.alphabet
+    sequences = ["".join("ACDEFGHIKLMNPQRSTVWY"[(i * j + j // 7) % 20] for j in range(64)) for i in range(1, 17)]
+    rows = SequenceRows([sequences], encoder=alphabet, max_residues=1022, targets=[float(i) for i in range(16)])
+    batches: list[Batch] = [
+        Collate(alphabet, "regression")([rows[i] for i in chosen]) for chosen in (range(8), range(8, 16))
+    ]
+    return Work(make, lambda: PartialFinetune(amp=False, unfreeze_last_n=2), batches, epochs=epochs)
 
 
 def main() -> None:
-    """Print one row a strategy."""
-    epochs = int(sys.argv[1]) if len(sys.argv) > 1 else 3
-    print("| strategy | epoch without | first epoch | later epochs | a second run's first epoch | largest difference |")
-    print("|---|---|---|---|---|---|")
+    """Print a table a part."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--epochs", type=int, default=20)
+    parser.add_argument("--part", choices=["head", "partial", "deep"], default=None)
+    options = parser.parse_args()
+    print(versions(["molfun", "trainer", "lightning"]))
     with tempfile.TemporaryDirectory() as room:
-        for name, make in (
-            ("HeadOnly", lambda: HeadOnlyFinetune(amp=False, loss_fn="cross_entropy")),
-            (
-                "Partial, last 2 of 8 blocks",
-                lambda: PartialFinetune(amp=False, unfreeze_last_n=2, loss_fn="cross_entropy"),
-            ),
-        ):
-            home, store = Path(room) / "data", Path(room) / f"store-{name[:4]}"
-            plain, without = fit(home, make(), epochs, None)
-            first, fresh = fit(home, make(), epochs, store)
-            second, again = fit(home, make(), epochs, store)
-            off = max(abs(a - b) / abs(a) for own in (first, second) for a, b in zip(plain, own, strict=True))
-            usual, later = statistics.median(without), statistics.median([*fresh[1:], *again[1:]])
-            print(
-                f"| {name} | {usual:.2f} s | {fresh[0]:.2f} s | {later:.3f} s ({usual / later:.1f} times as fast) | "
-                f"{again[0]:.3f} s | {off:.1e} of the loss |"
-            )
+        _, make, loaders = antiberty(Path(room))
+        if options.part in (None, "head"):
+
+            def head() -> HeadOnlyFinetune:
+                return HeadOnlyFinetune(amp=False, loss_fn="cross_entropy")
+
+            work = Work(make, head, loaders["train"], loaders["val"], options.epochs)
+            compare("HeadOnly, AntiBERTy", work, {"trainer": options.epochs, "lightning": options.epochs})
+        if options.part in (None, "partial"):
+
+            def partial() -> PartialFinetune:
+                return PartialFinetune(amp=False, unfreeze_last_n=2, loss_fn="cross_entropy")
+
+            for title, val in (("with validation", loaders["val"]), ("training alone", None)):
+                work = Work(make, partial, loaders["train"], val, min(4, options.epochs))
+                compare(f"Partial, last 2 of 8 blocks, {title}", work, {})
+    if options.part in (None, "deep"):
+        compare("Partial, last 2 of 33 blocks, training alone", deep_work(min(4, options.epochs)), {})
 
 
 if __name__ == "__main__":

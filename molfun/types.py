@@ -62,6 +62,10 @@ class Chain:
         """Return a copy on `device`."""
         return Chain(*(t.to(device, non_blocking=True) for t in (self.tokens_BL, self.mask_BL, self.residues_BL)))
 
+    def pin_memory(self) -> Chain:
+        """Return a copy in memory that a GPU reads while it computes; what a DataLoader calls."""
+        return Chain(*(t.pin_memory() for t in (self.tokens_BL, self.mask_BL, self.residues_BL)))
+
 
 @dataclass(frozen=True)
 class Rows:
@@ -193,6 +197,14 @@ class Batch:
         return replace(
             self, chains=tuple(c.to(device) for c in self.chains), targets=move, target_mask=mask, structures=structures
         )
+
+    def pin_memory(self) -> Batch:
+        """Return a copy in memory that a GPU reads while it computes; `row_ids` stay as they are."""
+        targets = None if self.targets is None else self.targets.pin_memory()
+        mask = None if self.target_mask is None else self.target_mask.pin_memory()
+        structures = None if self.structures is None else self.structures.map(Tensor.pin_memory)
+        chains = tuple(chain.pin_memory() for chain in self.chains)
+        return replace(self, chains=chains, targets=targets, target_mask=mask, structures=structures)
 
     def as_filler(self) -> Batch:
         """Return a copy in which nothing counts: no target does, and every row id is -1."""

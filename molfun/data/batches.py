@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,8 +16,9 @@ from molfun.data.atoms import UNKNOWN
 from molfun.data.dataset import Dataset
 from molfun.data.encoded_rows import Row, RowStructure, crop_row, residue_window, row_structure
 from molfun.data.labels import NO_LABEL
+from molfun.data.length_batches import LengthBatches, choose_batches
 from molfun.data.proteins import Protein
-from molfun.data.settings import Task, TooLong
+from molfun.data.settings import BatchBy, Task, TooLong
 from molfun.errors import DataError
 from molfun.types import Batch, Chain, SequenceEncoder, Structures, pad_rows
 
@@ -183,7 +185,7 @@ class EpochSampler(Sampler[int]):
 class EpochCrop:
     """Crops rows anew every epoch; (seed, epoch, row) alone decide how."""
 
-    def __init__(self, size: int, sampler: EpochSampler, encoder: SequenceEncoder) -> None:
+    def __init__(self, size: int, sampler: EpochSampler | LengthBatches, encoder: SequenceEncoder) -> None:
         """Keep what decides.
 
         Args:
@@ -209,6 +211,8 @@ def make_loader(
     seed: int,
     predict: bool = False,
     crop_size: int = 0,
+    batch_by: BatchBy = "rows",
+    num_processes: int = 1,
 ) -> DataLoader[Row]:
     """Build the loader of one part of a dataset.
 
@@ -223,6 +227,9 @@ def make_loader(
         predict: Leave targets out.
         crop_size: Most residues of all chains of a row together; longer rows are cropped, each epoch in another place
             (`molfun.data.crops`). For training rows; 0 leaves all as they are.
+        batch_by: Whether any rows come together ("rows"), those of about one length ("length"), as many as give about
+            equally many tokens ("tokens", where `batch_size` rows of mean length say how many), or "auto".
+        num_processes: That train together, for batches by length.
 
     Returns:
         Loader of `Batch`, whose `row_ids` index `dataset.frame`; `len(loader)` is the number of batches.
@@ -242,14 +249,28 @@ def make_loader(
         file_rows=frame["row"].tolist(),
         structures=[dataset.structure_of(row) for row in frame.index] if has_targets and is_structure else None,
     )
-    sampler = EpochSampler(len(rows), shuffle=shuffle, seed=seed)
+    generator, collate = torch.Generator().manual_seed(seed), Collate(encoder, dataset.task)
+    lengths = [_tokens_of(row, crop_size) for row in rows.rows]
+    by = choose_batches(lengths, batch_size, batch_by)
+    sampler: EpochSampler | LengthBatches
+    if by == "rows":
+        sampler = EpochSampler(len(rows), shuffle=shuffle, seed=seed)
+        how: dict[str, Any] = {"batch_size": batch_size, "sampler": sampler}
+    else:
+        sampler = LengthBatches(
+            lengths, batch_size=batch_size, by=by, shuffle=shuffle, seed=seed, num_processes=num_processes
+        )
+        how = {"batch_sampler": sampler}
     if crop_size:
         rows.crop = EpochCrop(crop_size, sampler, encoder)
-    generator = torch.Generator().manual_seed(seed)
-    collate = Collate(encoder, dataset.task)
-    return DataLoader(
-        rows, batch_size=batch_size, sampler=sampler, collate_fn=collate, num_workers=0, generator=generator
-    )
+    pinned = torch.cuda.is_available()
+    return DataLoader(rows, **how, collate_fn=collate, num_workers=0, generator=generator, pin_memory=pinned)
+
+
+def _tokens_of(row: Row, crop_size: int) -> int:
+    """Return the tokens that a row has in a batch, all chains together."""
+    tokens = sum(map(len, row.tokens))
+    return min(tokens, crop_size) if crop_size else tokens
 
 
 def heaviest_batch(loader: DataLoader[Row]) -> Batch | None:
@@ -265,5 +286,7 @@ def heaviest_batch(loader: DataLoader[Row]) -> Batch | None:
     if not isinstance(rows, SequenceRows) or not len(rows):
         return None
     longest = sorted((rows[i] for i in range(len(rows))), key=lambda row: sum(map(len, row.tokens)), reverse=True)
-    heaviest: Batch = loader.collate_fn(longest[: loader.batch_size])
+    # The last batch by length holds the longest rows.
+    size = loader.batch_sampler.sizes[-1] if isinstance(loader.batch_sampler, LengthBatches) else loader.batch_size
+    heaviest: Batch = loader.collate_fn(longest[:size])
     return heaviest

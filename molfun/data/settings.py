@@ -9,6 +9,8 @@ from molfun.settings import Settings, setting
 Task = Literal["regression", "classification", "per_residue", "structure"]
 SplitKind = Literal["random", "stratified", "column", "group", "identity", "position", "num_mutations", "value", "time"]
 TooLong = Literal["refuse", "crop", "window", "skip"]
+# How rows come together in training batches.
+BatchBy = Literal["auto", "rows", "length", "tokens"]
 
 # The metric by which people judge a task; greater is better for each of them.
 PRIMARY_METRIC: dict[str, str] = {

@@ -137,6 +137,7 @@ class FolderCallback(Onlooker):
     def on_epoch_end(self, loop: Loop, metrics: Mapping[str, float]) -> None:
         self.local.log_metrics(metrics, step=loop.progress.epoch)
         logger.info("Epoch %d: %s", loop.progress.epoch, ", ".join(f"{k} {v:.4g}" for k, v in metrics.items()))
+        self.folder.write_state(padding_share=round(loop.padding_share, 4))
         self._write(loop)
 
     @override

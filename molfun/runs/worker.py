@@ -222,6 +222,7 @@ class Worker:
             dataset, part, encoder=model.adapter.alphabet, max_residues=model.adapter.max_residues,
             batch_size=self.spec.training.batch_size, shuffle=part == "train", seed=self.spec.training.seed,
             crop_size=self.spec.training.crop_size if part == "train" else 0,
+            batch_by=self.spec.training.batch_by, num_processes=self.distributed.world_size,
         )  # fmt: skip
 
 

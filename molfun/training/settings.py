@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from molfun.data.settings import BatchBy
 from molfun.settings import Settings, setting
 
 Schedule = Literal["cosine", "linear", "constant"]
@@ -55,7 +56,7 @@ class StrategySettings(Settings):
         group="Optimiser", level="advanced",
     )  # fmt: skip
     amp: bool = setting(
-        True, label="Mixed precision", help="bfloat16 where the device computes it natively; full precision otherwise.",
+        True, label="Mixed precision", help="bfloat16 where the device is faster in it; full precision otherwise.",
         group="Precision", level="advanced",
     )  # fmt: skip
     monitor: str = setting(
@@ -164,6 +165,11 @@ class TrainingSettings(Settings):
     batch_size: int = setting(
         16, ge=1, le=65_536, label="Batch size", unit="rows", help="Rows in one forward.", group="Training"
     )
+    batch_by: BatchBy = setting(
+        "auto", label="Batches of", group="Training", level="advanced",
+        help="Any rows; rows of about one length, so that little is padding; or tokens: the same, with fewer rows a "
+        "batch where they are long. Auto takes length where a tenth and more of shuffled rows would be padding.",
+    )  # fmt: skip
     crop_size: int = setting(
         0, ge=0, label="Crop size", unit="residues", group="Training", level="advanced",
         help="Most residues of all chains of a training row together; longer rows are cropped, in another place each "
