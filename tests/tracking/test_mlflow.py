@@ -15,7 +15,7 @@ from molfun.runs.status import run_status
 from molfun.runs.submit import submit_run
 from molfun.tracking.local import read_metrics
 from molfun.tracking.mlflow import MLflowTracker
-from tests.real_runs import few_rows, kill_all, processes_of, tiny_spec, wait_for_end, wait_until
+from tests.real_runs import few_rows, kill_all, tiny_spec, wait_for_end, wait_until
 from tests.tracking.mlflow_server import MLflowServer
 from tests.tracking.runs_to_send import SCORE, expected_steps, recorded_run, send, write_steps
 
@@ -138,7 +138,8 @@ def test_a_server_killed_while_a_run_trains_gets_all_of_it_later(
         server.kill()
         wait_for_end(folder)
         assert run_status(folder).status == "finished", folder.log_tail()
-        wait_until(lambda: not processes_of(folder), folder)
+        wait_until(lambda: "refused" in read_cursor(folder, "mlflow").error, folder)
+        kill_all(folder)  # the sender, which would wait for another half a minute
         assert not folder.log_tail().count("mlflow")
         (remote,) = read_remotes(folder, "finished")
         assert (remote.state, remote.waiting > 0) == ("offline", True)
