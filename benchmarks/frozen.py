@@ -74,7 +74,7 @@ def compare(title: str, work: Work, peers: dict[str, int]) -> None:
         work: The fit.
         peers: By name, how many epochs are measured of each; the rest is multiplied.
     """
-    plain, usual, _ = fit(replace(work, epochs=min(3, work.epochs)), None)
+    plain, usual, _ = fit(work, None)
     with tempfile.TemporaryDirectory() as room:
         first, fresh, whole = fit(work, Path(room))
         second, again, repeated = fit(work, Path(room))
