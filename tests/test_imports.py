@@ -85,6 +85,12 @@ def test_figures_and_evidence_load_no_streamlit(fresh_python: Callable[..., str]
     assert fresh_python(code).strip() == "False"
 
 
+def test_a_supervisor_starts_without_tables(fresh_python: Callable[..., str]) -> None:
+    """Every run waits for its supervisor, and pandas would double that."""
+    code = "import sys, molfun.runs.supervisor; print(sorted({'pandas', 'numpy'} & set(sys.modules)))"
+    assert fresh_python(code).strip() == "[]"
+
+
 def test_torch_free_list_covers_the_app_side() -> None:
     assert {"molfun.settings", "molfun.training.catalog", "molfun.adapters.catalog", "molfun.runs.spec"} <= set(LIGHT)
 

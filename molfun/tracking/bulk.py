@@ -12,7 +12,8 @@ import pyarrow.compute as pc
 import pyarrow.json
 from numpy.typing import NDArray
 
-from molfun.tracking.table import MAX_COLUMNS, MAX_STEP, is_name
+from molfun.tracking.names import MAX_STEP
+from molfun.tracking.table import MAX_COLUMNS, is_name
 
 BLOCK_BYTES = 1 << 20  # no line may be longer
 MAX_PIECE_CELLS = 1 << 22  # 32 MB for 4 MB of lines, which have a tenth of it

@@ -21,8 +21,8 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, NonNegativeInt, ValidationError
 
 from molfun.plain_files import open_plain
-from molfun.tracking.names import COLUMNS_NAME
-from molfun.tracking.table import MAX_CELLS, MAX_COLUMNS, MAX_STEP, WHOLE, is_name
+from molfun.tracking.names import COLUMNS_NAME, MAX_STEP
+from molfun.tracking.table import MAX_CELLS, MAX_COLUMNS, WHOLE, is_name
 
 FORMAT = 2
 ABOUT = b"molfun"

@@ -16,8 +16,8 @@ import pandas as pd
 from molfun.plain_files import open_plain, parse_object, read_plain
 from molfun.tracking.bulk import parse_lines
 from molfun.tracking.columns import read_copy, write_copy
-from molfun.tracking.names import EVENTS_NAME, METRICS_NAME
-from molfun.tracking.table import GrowingTable, is_count
+from molfun.tracking.names import EVENTS_NAME, METRICS_NAME, is_count
+from molfun.tracking.table import GrowingTable
 
 __all__ = ["EVENTS_NAME", "METRICS_NAME", "MetricsReader", "read_events", "read_metrics"]
 

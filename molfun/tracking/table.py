@@ -9,19 +9,15 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from molfun.tracking.names import is_count
+
 MAX_COLUMNS = 1_000  # a row names its metrics freely, a table has a column for each
 MAX_CELLS = 100_000_000  # 800 MB; a run of a million steps has a fifth
 MAX_NAME_CHARACTERS = 200
 LARGEST = 3e38  # charts are drawn in float32
-MAX_STEP = 2**53  # float64 counts exactly up to here
 WHOLE = ("step", "segment")
 
 Column = NDArray[Any]
-
-
-def is_count(value: Any) -> bool:
-    """Tell whether a value can be a step or a segment: a whole number from 0 on that float64 keeps."""
-    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < MAX_STEP
 
 
 def is_name(name: str) -> bool:

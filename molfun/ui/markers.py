@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from molfun.tracking.table import is_count
+from molfun.tracking.names import is_count
 
 # Acts that are one word on a curve. "go_on" is left out: no step passes while a run is paused.
 WORDS = {"pause": "paused", "checkpoint": "saved", "stop_after_epoch": "last epoch"}
