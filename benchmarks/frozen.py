@@ -30,6 +30,7 @@ from molfun.models.settings import ModelSettings
 from molfun.models.structure import MolfunStructureModel
 from molfun.training import HeadOnlyFinetune, PartialFinetune
 from molfun.training.callbacks import Callback
+from molfun.training.distributed import SingleDevice
 from molfun.training.loop import Loop
 from molfun.types import Batch
 
@@ -60,7 +61,14 @@ def fit(work: Work, store: Path | None) -> tuple[list[float], list[float], float
     """Fit with Molfun; return its losses, the seconds of each epoch, and of the whole."""
     model, clock, began = work.make_model(), Clock(), time.perf_counter()
     history = work.strategy().fit(
-        model, work.train, work.val, work.epochs, callbacks=[clock], seed=SEED, prefix_cache=store
+        model,
+        work.train,
+        work.val,
+        work.epochs,
+        callbacks=[clock],
+        seed=SEED,
+        prefix_cache=store,
+        distributed=SingleDevice(work.device),
     )
     losses = [row[name] for row in history for name in ("train_loss", "val_loss") if name in row]
     return losses, clock.seconds, time.perf_counter() - began

@@ -51,6 +51,7 @@ class Work:
         val: Batches that every epoch ends with; None is no validation.
         epochs: Passes over the batches.
         device: "cpu" or "cuda".
+        dtype: What peers compute in; Molfun's own is the strategy's `amp`.
         options: More arguments of Molfun's `fit`.
     """
 
@@ -60,6 +61,7 @@ class Work:
     val: Loader | None = None
     epochs: int = 1
     device: str = "cpu"
+    dtype: torch.dtype = torch.float32
     options: dict[str, Any] = field(default_factory=dict)
 
 
@@ -86,14 +88,15 @@ class LossModule(nn.Module):
         self.model, strategy = work.make_model().to(work.device), work.strategy()
         strategy.setup(self.model)
         set_training_mode(self.model)
-        self.settings = strategy.settings
+        self.settings, self.device_type, self.dtype = strategy.settings, work.device, work.dtype
         self.loss = build_loss(self.settings.loss_fn, task=self.model.task)
         self.groups = optimizer_groups(strategy.param_groups(self.model), self.model, self.settings.weight_decay)
         self.last = torch.zeros(())
 
     def forward(self, batch: Batch) -> dict[str, Tensor]:
         """Return {"loss"}: mean over the items of a batch."""
-        preds = self.model(batch)["preds"]
+        with torch.autocast(self.device_type, dtype=self.dtype, enabled=self.dtype is not torch.float32):
+            preds = self.model(batch)["preds"]
         loss = item_losses(self.loss, self.model, *scored_items(preds.float(), batch)).mean()
         self.last = loss.detach()
         return {"loss": loss}

@@ -156,8 +156,8 @@ class Worker:
                 checkpoint_dir=self.folder.checkpoints, save_every=training.save_every,
                 save_every_steps=training.save_every_steps, save_every_minutes=training.save_every_minutes,
                 keep_checkpoints=training.keep_checkpoints, resume_from=AUTO,
-                gradient_checkpointing=training.gradient_checkpointing, seed=training.seed,
-                deterministic=training.deterministic,
+                gradient_checkpointing=training.gradient_checkpointing, compile_blocks=training.compile_blocks,
+                seed=training.seed, deterministic=training.deterministic,
                 rehearse_batch=heaviest_batch(train) if self.spec.launch.rehearse else None,
                 prefix_cache=self._prefix_folder(), prefix_cache_gb=training.keep_frozen_gb,
             )  # fmt: skip

@@ -19,6 +19,7 @@ from molfun.models.structure import MolfunStructureModel
 from molfun.tracking.base import BaseTracker, NullTracker
 from molfun.tracking.composite import CompositeTracker
 from molfun.training.callbacks import Callback
+from molfun.training.compiling import compiled_blocks
 from molfun.training.distributed import BaseDistributedStrategy, SingleDevice
 from molfun.training.ema import put_average
 from molfun.training.groups import ParamGroup
@@ -113,6 +114,7 @@ class FinetuneStrategy(ABC):
         keep_checkpoints: int = 0,
         resume_from: Path | str | None = None,
         gradient_checkpointing: bool = False,
+        compile_blocks: bool = False,
         seed: int | None = None,
         deterministic: bool = False,
         rehearse_batch: Batch | None = None,
@@ -137,6 +139,8 @@ class FinetuneStrategy(ABC):
             resume_from: Folder of a checkpoint to go on from, or "auto": the newest whole one in `checkpoint_dir`, a
                 fresh start where there is none. A resumed fit ends with the bits of one that was never interrupted.
             gradient_checkpointing: Compute trunk blocks again in the backward pass: less memory, the same gradients.
+            compile_blocks: Compile the trunk's blocks with `torch.compile`: the same numbers to 1e-5, sooner after a
+                slow start. Where that does not work, the log says why and the blocks run as they are.
             seed: Seeds Python, NumPy and torch before anything is drawn; None leaves them as they are.
             deterministic: Let torch use only operations that repeat their bits.
             rehearse_batch: The heaviest batch (`molfun.data.batches.heaviest_batch`), computed once before the first
@@ -167,6 +171,8 @@ class FinetuneStrategy(ABC):
                 seed_everything(seed)
             self.setup(model)
             stack.enter_context(_gradient_checkpointing(model, enabled=gradient_checkpointing))
+            shared = distributed.shares_weights
+            stack.enter_context(compiled_blocks(model, enabled=compile_blocks, shares_weights=shared))
             writes = checkpoint_dir is not None or resume_from is not None
             about_model = describe_model(model) if writes else {}
             wrapped = distributed.wrap_model(model)
@@ -185,7 +191,7 @@ class FinetuneStrategy(ABC):
                 resume(loop, resume_from)
             # A tracker that fails is named once and set aside.
             guarded = CompositeTracker([tracker]) if tracker and distributed.is_main_process else NullTracker()
-            kept = None if prefix_cache is None or distributed.shares_weights else Path(prefix_cache)
+            kept = None if prefix_cache is None or shared else Path(prefix_cache)
             stack.enter_context(frozen_prefix(model, loop.precision, kept, max_gigabytes=prefix_cache_gb))
             if rehearse_batch is not None and loop.wants_epoch:
                 loop.callbacks.on_rehearsal(loop, rehearse(loop, rehearse_batch))

@@ -212,6 +212,11 @@ class TrainingSettings(Settings):
         help="Compute blocks again in the backward pass: less memory, about a third more time, the same gradients.",
         group="Training", level="advanced",
     )  # fmt: skip
+    compile_blocks: bool = setting(
+        False, label="Compile blocks", group="Training", level="advanced",
+        help="Compile the trunk with torch.compile: a slow start, faster steps after it, the same numbers to rounding. "
+        "Where that does not work the log says why, and the run goes on without.",
+    )  # fmt: skip
     deterministic: bool = setting(
         False, label="Deterministic", group="Training", level="advanced",
         help="Use only operations that give the same bits every time on this machine; can be slower on a GPU.",
