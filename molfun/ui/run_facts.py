@@ -25,6 +25,7 @@ SCRIPT_NAME = "job.sh"
 MAX_SCRIPT_BYTES = 1_000_000
 # Less memory than this is noise of the measurement.
 LEAST_BYTES = 10e6
+LEAST_PADDING = 0.05  # of the tokens; less is not worth a word
 
 
 def draw_title(folder: RunFolder) -> None:
@@ -123,7 +124,7 @@ def _save(work: Callable[[], object], words: str) -> None:
 
 
 def where_line(folder: RunFolder, status: RunStatus) -> str:
-    """Return where a run is, was or will be at work, in one line."""
+    """Return where a run is, was or will be at work, in one line, and what part of the work is padding."""
     launch, state = folder.read_launch(), folder.read_state()
     parts = [TITLES[launcher_of(folder).name]]
     if launch.get("job"):
@@ -138,6 +139,9 @@ def where_line(folder: RunFolder, status: RunStatus) -> str:
     parts.append(text.plural(num_processes, "process", "processes") + (f" on {nodes} nodes" if nodes > 1 else ""))
     if status.alive and state.get("pid"):
         parts.append(f"supervisor {state['pid']}")
+    padding = state.get("padding_share")
+    if isinstance(padding, float) and LEAST_PADDING <= padding < 1:
+        parts.append(f"{padding:.0%} of the tokens padding")
     return " · ".join(map(shell.plain, parts))
 
 

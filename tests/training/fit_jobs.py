@@ -22,6 +22,7 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 from molfun.data.batches import Collate, EpochSampler, SequenceRows, heaviest_batch
 from molfun.data.example_structures import example_protein
 from molfun.data.labels import NO_LABEL
+from molfun.data.length_batches import LengthBatches
 from molfun.errors import MolfunError
 from molfun.models.precision import Precision
 from molfun.runs.rank import leave
@@ -87,13 +88,15 @@ def loader(model: Any, job: dict[str, Any], *, shuffle: bool, num_rows: int) -> 
     }[task]
     if shuffle and "infinite_row" in job:
         targets[job["infinite_row"]] = 1e30  # its square is infinite in float32
-    order = {
-        "sampler": {"sampler": EpochSampler(num_rows, shuffle=shuffle, seed=1)},
-        "global": {"shuffle": shuffle},
-        "own": {"shuffle": shuffle, "generator": torch.Generator().manual_seed(9)},
-    }[job.get("order", "sampler")]
     rows = SequenceRows([sequences], encoder=model.adapter.alphabet, max_residues=99, targets=targets)
-    return DataLoader(rows, batch_size=job["batch"], collate_fn=Collate(model.adapter.alphabet, task), **order)
+    lengths, size = [len(row.tokens[0]) for row in rows.rows], job["batch"]
+    order: dict[str, Any] = {
+        "sampler": {"batch_size": size, "sampler": EpochSampler(num_rows, shuffle=shuffle, seed=1)},
+        "global": {"batch_size": size, "shuffle": shuffle},
+        "own": {"batch_size": size, "shuffle": shuffle, "generator": torch.Generator().manual_seed(9)},
+        "tokens": {"batch_sampler": LengthBatches(lengths, batch_size=size, by="tokens", shuffle=shuffle, seed=1)},
+    }[job.get("order", "sampler")]
+    return DataLoader(rows, collate_fn=Collate(model.adapter.alphabet, task), **order)
 
 
 def structure_loader(model: Any, job: dict[str, Any], *, shuffle: bool) -> DataLoader:

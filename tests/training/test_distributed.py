@@ -118,6 +118,15 @@ def test_resume_inside_an_epoch_is_exact_on_two_processes_too(tmp_path: Path) ->
             assert all(torch.equal(rest[rank]["weights"][n], t) for n, t in whole[rank]["weights"].items())
 
 
+def test_resume_inside_an_epoch_of_batches_by_tokens_is_exact(tmp_path: Path) -> None:
+    job = {"strategy": "full", "spread": "single", "batch": 4, "family": "bert", "order": "tokens"}
+    kept = {**job, "checkpoint_dir": str(tmp_path)}
+    whole, _, rest = (run_job(one) for one in (job, {**kept, "stop_after": 5}, {**kept, "resume_from": "auto"}))
+    assert strip(rest["history"]) == strip(whole["history"])
+    assert rest["steps"] == whole["steps"][5:]
+    assert all(torch.equal(rest["weights"][n], t) for n, t in whole["weights"].items())
+
+
 def test_processes_skip_and_fail_together(tmp_path: Path) -> None:
     """An overflow on one process is a skipped step on all; a row that is not finite is named by all, whoever has it."""
     half = [{"strategy": "lora", "spread": spread, "batch": 4, "half": True} for spread in ("ddp", "fsdp")]

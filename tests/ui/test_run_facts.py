@@ -44,3 +44,13 @@ def test_where_line_names_place_job_and_processes(home: Path) -> None:
     folder.write_launch(launcher="slurm", job="123")
     folder.write_state(host="node_7")
     assert where_line(folder, run_status(folder)) == r"Slurm cluster · job 123 · node\_7 · 8 processes on 2 nodes"
+
+
+@pytest.mark.parametrize(
+    ("share", "words"), [(0.424, " · 42% of the tokens padding"), (0.02, ""), ("much", ""), (7.0, "")]
+)
+def test_where_line_tells_padding_that_is_worth_a_word(home: Path, share: Any, words: str) -> None:
+    folder = RunStore(home).create(RunSpec(), run_id="near")
+    before = where_line(folder, run_status(folder))
+    folder.write_state(padding_share=share)
+    assert where_line(folder, run_status(folder)) == before + words
