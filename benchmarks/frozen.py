@@ -1,6 +1,6 @@
 """Kept states of the frozen beginning of the trunk: beside the same fit without them, and beside the peers.
 
-    python -m benchmarks.frozen [--epochs 20] [--part head | partial | deep]
+    python -m benchmarks.frozen [--epochs 20] [--peer-epochs 20] [--part head | partial | deep]
 
 `head`: HeadOnly on AntiBERTy's pretrained weights and the antibody V genes, validation included, end to end, beside
 Trainer and Lightning. `partial`: the last 2 of AntiBERTy's 8 blocks. `deep`: the last 2 of the 33 of ESM-2 650M's shape
@@ -82,7 +82,8 @@ def compare(title: str, work: Work, peers: dict[str, int]) -> None:
         work: The fit.
         peers: By name, how many epochs are measured of each; the rest is multiplied.
     """
-    plain, usual, _ = fit(work, None)
+    # A constant learning rate, so that the first epochs of a long and a short fit are the same.
+    plain, usual, _ = fit(replace(work, epochs=min(3, work.epochs)), None)
     with tempfile.TemporaryDirectory() as room:
         first, fresh, whole = fit(work, Path(room))
         second, again, repeated = fit(work, Path(room))
@@ -131,13 +132,16 @@ def deep_work(epochs: int) -> Work:
     batches: list[Batch] = [
         Collate(alphabet, "regression")([rows[i] for i in chosen]) for chosen in (range(8), range(8, 16))
     ]
-    return Work(make, lambda: PartialFinetune(amp=False, unfreeze_last_n=2), batches, epochs=epochs)
+    return Work(
+        make, lambda: PartialFinetune(amp=False, unfreeze_last_n=2, scheduler="constant"), batches, epochs=epochs
+    )
 
 
 def main() -> None:
     """Print a table a part."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--epochs", type=int, default=20)
+    parser.add_argument("--peer-epochs", type=int, default=0, help="epochs measured of a peer; 0 is all of them")
     parser.add_argument("--part", choices=["head", "partial", "deep"], default=None)
     options = parser.parse_args()
     print(versions(["molfun", "trainer", "lightning"]))
@@ -146,14 +150,18 @@ def main() -> None:
         if options.part in (None, "head"):
 
             def head() -> HeadOnlyFinetune:
-                return HeadOnlyFinetune(amp=False, loss_fn="cross_entropy")
+                return HeadOnlyFinetune(amp=False, loss_fn="cross_entropy", scheduler="constant")
 
             work = Work(make, head, loaders["train"], loaders["val"], options.epochs)
-            compare("HeadOnly, AntiBERTy", work, {"trainer": options.epochs, "lightning": options.epochs})
+            compare(
+                "HeadOnly, AntiBERTy",
+                work,
+                dict.fromkeys(("trainer", "lightning"), options.peer_epochs or options.epochs),
+            )
         if options.part in (None, "partial"):
 
             def partial() -> PartialFinetune:
-                return PartialFinetune(amp=False, unfreeze_last_n=2, loss_fn="cross_entropy")
+                return PartialFinetune(amp=False, unfreeze_last_n=2, loss_fn="cross_entropy", scheduler="constant")
 
             for title, val in (("with validation", loaders["val"]), ("training alone", None)):
                 work = Work(make, partial, loaders["train"], val, min(4, options.epochs))
