@@ -71,9 +71,15 @@ class LengthBatches:
         return self.lengths * generator.uniform(1 - JITTER, 1 + JITTER, len(self.lengths))
 
     def _starts(self, generator: np.random.Generator) -> np.ndarray:
-        """Return the first of each group of batches that processes work on together, in this epoch's order."""
+        """Return the first of each group of batches that processes work on together, in this epoch's order.
+
+        A group that is not full comes last, or all behind it would fall between two groups.
+        """
         starts = np.arange(0, len(self.sizes), self.num_processes)
-        return generator.permutation(starts) if self.shuffle else starts
+        if not self.shuffle:
+            return starts
+        num_full = len(self.sizes) // self.num_processes
+        return np.concatenate([generator.permutation(starts[:num_full]), starts[num_full:]])
 
 
 def choose_batches(lengths: Sequence[int], batch_size: int, by: BatchBy) -> Literal["rows", "length", "tokens"]:
