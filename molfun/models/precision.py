@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import AbstractContextManager
 
 import torch
+from torch import Tensor
 from torch.optim import Optimizer
 
 
@@ -28,15 +29,32 @@ class Precision:
         """Return the context of a forward pass."""
         return torch.autocast(self.device.type, dtype=self.dtype, enabled=self.dtype is not torch.float32)
 
-    def step(self, optimizer: Optimizer) -> bool:
-        """Take an optimiser step; return False where the scaler skipped it because of an overflow."""
-        self.scaler.step(optimizer)
+    def step(self, optimizer: Optimizer, *, unless: Tensor | None = None) -> bool:
+        """Take an optimiser step; return False where the scaler skipped it because of an overflow.
+
+        Args:
+            optimizer: A fused one, where `unless` is given.
+            unless: Bool [], on the device: nothing moves where it is True, and nobody waits to know whether it is.
+        """
         if not self.scaler.is_enabled():
+            self._step_unless(optimizer, unless)
             return True
+        self.scaler.step(optimizer)
         # A fused optimiser skips on the device, where no hook sees it; the scale shrinks after every skipped step.
         before = self.scaler.get_scale()
         self.scaler.update()
         return self.scaler.get_scale() >= before
+
+    def _step_unless(self, optimizer: Optimizer, unless: Tensor | None) -> None:
+        if unless is None:
+            optimizer.step()
+            return
+        # Where fused optimisers look, and where torch's own scaler puts it.
+        optimizer.found_inf = unless.float()  # type: ignore[attr-defined]
+        try:
+            optimizer.step()
+        finally:
+            del optimizer.found_inf  # type: ignore[attr-defined]
 
 
 def _choose(device: torch.device, amp: bool) -> tuple[torch.dtype, str]:

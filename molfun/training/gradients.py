@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from torch import nn
+from torch import Tensor, nn
 
 from molfun.errors import ModelError
 from molfun.training.sharding import clip_norm
@@ -25,8 +25,8 @@ def check_gradients(model: nn.Module) -> None:
         )
 
 
-def clip_gradients(model: nn.Module, limit: float) -> float:
-    """Scale gradients down to a total norm of `limit` (0: leave them) and return the norm before."""
+def clip_gradients(model: nn.Module, limit: float) -> Tensor:
+    """Scale gradients down to a total norm of `limit` (0: leave them); return the norm before, [], on the device."""
     return clip_norm([p for p in model.parameters() if p.grad is not None], limit)
 
 

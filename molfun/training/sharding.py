@@ -30,7 +30,7 @@ def own_part(tensor: Tensor) -> Tensor:
     return tensor.to_local() if isinstance(tensor, DTensor) else tensor
 
 
-def clip_norm(parameters: Sequence[nn.Parameter], limit: float) -> float:
-    """Scale gradients down to a total norm of `limit` (0: leave them) and return the norm before, over all parts."""
+def clip_norm(parameters: Sequence[nn.Parameter], limit: float) -> Tensor:
+    """Scale gradients down to a total norm of `limit` (0: leave them); return the norm before, [], over all parts."""
     norm = torch.nn.utils.clip_grad_norm_(parameters, limit or float("inf"))
-    return float(whole(norm))
+    return whole(norm)

@@ -244,7 +244,9 @@ def _shared_out(saved: Mapping[str, Any], optimizer: Optimizer) -> dict[str, Any
         i: {name: share_like(v, parameters[i]) if _is_shaped(v, parameters[i]) else v for name, v in values.items()}
         for i, values in saved["state"].items()
     }
-    return {**saved, "state": state}
+    # Checkpoints of before steps were fused say that they are not.
+    groups = [{**group, "fused": True, "foreach": None} for group in saved["param_groups"]]
+    return {**saved, "state": state, "param_groups": groups}
 
 
 def _is_shaped(value: Any, parameter: Tensor) -> bool:

@@ -43,6 +43,7 @@ class Stepper:
         self.loop = loop
         self._is_checked = False
         self._skipped_in_a_row = 0
+        self._is_taken = True
 
     def step(self, window: Sequence[Batch]) -> tuple[dict[str, float], int]:
         """Take one step over a window; return its metrics, and the rows or residues that counted on all processes."""
@@ -51,31 +52,41 @@ class Stepper:
         self._check_size(window)
         items = int(loop.distributed.total(sum(self._count(batch) for batch in window))[0])
         losses = self._backward(window, max(1, items))
-        local = float(torch.stack([values.sum() for values in losses]).sum()) / max(1, items)
-        loss, tokens = loop.distributed.total(local, sum(batch.num_tokens for batch in window))
-        self._require_finite("loss", loss, window, losses)
-        norm = self._move(window, losses) if items else math.nan
+        local = torch.stack([values.sum() for values in losses]).sum() / max(1, items)
+        norm = self._move(local) if items else torch.full_like(local, math.nan)
         loop.optimizer.zero_grad(set_to_none=True)
+        # The one place where the processor waits for the device: all of the step is on its way by now.
+        own_loss, norm_found = torch.stack([local.float(), norm.float()]).tolist()
+        loss, tokens = loop.distributed.total(own_loss, sum(batch.num_tokens for batch in window))
+        self._require_finite("loss", loss, window, losses)
+        if items:
+            self._settle(norm_found, window, losses)
         seconds = time.monotonic() - began
         speed = tokens / max(1e-9, seconds)
         # Without a labelled item there is no loss and nothing to learn.
         loss = loss if items else math.nan
-        return {"loss": loss, **lrs, "grad_norm": norm, "tokens_per_second": speed, "epoch": loop.position}, items
+        return {"loss": loss, **lrs, "grad_norm": norm_found, "tokens_per_second": speed, "epoch": loop.position}, items
 
     def _count(self, batch: Batch) -> int:
         """Return how many items of a batch count: none where it is too small for a loss that compares them."""
         items = count_items(batch)
         return items if items >= self.loop.min_items else 0
 
-    def _move(self, window: Sequence[Batch], losses: Sequence[Tensor]) -> float:
-        """Clip, step, and let schedule and average follow if the step was taken; return the gradient's norm."""
+    def _move(self, loss: Tensor) -> Tensor:
+        """Clip and step, unless loss or gradient are not finite, which the device itself finds out; return the norm."""
         loop = self.loop
         loop.precision.scaler.unscale_(loop.optimizer)
         self._check_once()
         norm = clip_gradients(loop.model, loop.settings.grad_clip)
+        self._is_taken = loop.precision.step(loop.optimizer, unless=~(torch.isfinite(loss) & torch.isfinite(norm)))
+        return norm
+
+    def _settle(self, norm: float, window: Sequence[Batch], losses: Sequence[Tensor]) -> None:
+        """Let schedule and average follow a step that was taken; end a fit whose gradient is not finite."""
+        loop = self.loop
         if not loop.precision.scaler.is_enabled():  # with a scaler, an overflow is a skipped step and no failure
             self._require_finite("gradient", norm, window, losses)
-        if loop.precision.step(loop.optimizer):
+        if self._is_taken:
             loop.scheduler.step()
             loop.ema.update()
             self._skipped_in_a_row = 0
@@ -84,7 +95,6 @@ class Stepper:
         if self._skipped_in_a_row >= MOST_SKIPPED:
             # Halved so often, the loss scale cannot be what makes the gradient overflow.
             self._require_finite("gradient", math.inf, window, losses)
-        return norm
 
     def _backward(self, window: Sequence[Batch], items: int) -> list[Tensor]:
         """Add up the gradients of a window and return its item losses, detached, one tensor a batch.

@@ -41,3 +41,15 @@ def test_a_step_that_overflows_is_not_taken_and_not_counted() -> None:
         before = weight.item()
         assert precision.step(optimizer) is is_taken
         assert (weight.item() != before) is is_taken
+
+
+def test_a_step_is_not_taken_where_the_device_finds_what_is_not_finite() -> None:
+    weight = torch.nn.Parameter(torch.ones(3))
+    optimizer, precision = torch.optim.AdamW([weight], fused=True), Precision(CPU, amp=False)
+    for gradient in (1.0, torch.nan, 1.0):
+        weight.grad = torch.full((3,), gradient)
+        before = weight.detach().clone()
+        precision.step(optimizer, unless=~torch.isfinite(weight.grad).all())
+        assert torch.equal(weight, before) is (gradient != 1.0)
+    assert optimizer.state[weight]["step"].item() == 2
+    assert not hasattr(optimizer, "found_inf")
