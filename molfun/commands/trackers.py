@@ -33,7 +33,10 @@ def sync(
     from molfun.runs.senders import unsent
     from molfun.runs.store import RunStore
     from molfun.runs.terminal import as_json
+    from molfun.tracking.catalog import find_tracker
 
+    if to:
+        find_tracker(to)
     store = RunStore(data_home())
     runs: list[RunFolder] = [store.get(run_id)] if run_id else store.list()
     rows, all_done = [], True

@@ -84,6 +84,8 @@ class Loop:
             self.piece_began = None
         if self.sender.is_certain:
             self.failures, self.heard = 0, time.monotonic()
+        elif has_more and not self.failures:
+            self.heard = time.monotonic()  # a long record is handed over still, which is no silence
         return has_more
 
     def _note_failure(self, error: Exception) -> None:
@@ -112,7 +114,7 @@ class Loop:
         return time.monotonic() - max(self.heard, self.over_since or 0.0) > self.patience_seconds
 
     def _watch(self) -> None:
-        """Begin anew where a package hangs: its threads and locks go, this process and its lock on the run stay."""
+        """Begin anew where a package hangs: its threads and locks go, and this process waits for the run once more."""
         while True:
             time.sleep(LOOK_SECONDS)
             began = self.piece_began

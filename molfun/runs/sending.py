@@ -16,7 +16,7 @@ from molfun.runs.folder import RunFolder
 from molfun.runs.remotes import change_cursor, end_of, read_cursor
 from molfun.runs.status import RunStatus, run_status
 from molfun.tracking.base import BaseTracker, Row, Status
-from molfun.tracking.rows import read_rows
+from molfun.tracking.rows import count_lines, read_rows
 
 logger = logging.getLogger("molfun.sender")
 
@@ -136,9 +136,8 @@ class Sender:
         return self.cursor.ended == end_of(status.status, self.folder.read_state())
 
     def _num_waiting(self) -> int:
-        with suppress(OSError):
-            return self.folder.metrics_path.stat().st_size - self.cursor.offset
-        return 0
+        """Return the lines that the service lacks; what a killed writer left of one is none."""
+        return count_lines(self.folder.metrics_path, self.cursor.offset)
 
 
 def describe_run(folder: RunFolder) -> dict[str, Any]:

@@ -152,7 +152,8 @@ def public_address(url: str) -> str:
     >>> public_address("https://ana:secret@host:5000/x")
     'https://host:5000/x'
     """
-    return re.sub(r"://[^/@\s]*@", "://", url)
+    # Up to the last @: a password may have one that nobody escaped.
+    return re.sub(r"://[^/\s]*@", "://", url)
 
 
 def flat(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -40,6 +40,15 @@ def test_sync_without_a_run_sends_all_that_lack_something(home: Path) -> None:
     assert run("sync") == (0, "Nothing waits to be sent.\n")
 
 
+def test_sync_ends_where_a_killed_writer_left_half_a_line(home: Path) -> None:
+    folder = recorded_run(home, "tensorboard", status="failed", cause="The disk was full.")
+    with folder.metrics_path.open("ab") as record:
+        record.write(b'{"kind": "st')
+    assert run("sync", folder.id)[0] == 0
+    assert len(list((folder.remote / "tensorboard").iterdir())) == 1
+    assert run("sync") == (0, "Nothing waits to be sent.\n")
+
+
 def test_sync_tells_what_could_not_be_sent(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("mlflow")
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
@@ -54,6 +63,8 @@ def test_sync_refuses_what_cannot_be(home: Path) -> None:
     folder = recorded_run(home)
     with pytest.raises(SettingError, match="did you mean 'mlflow'"):
         run("sync", folder.id, "--to", "mlfow")
+    with pytest.raises(SettingError, match="did you mean 'mlflow'"):
+        run("sync", "--to", "mlfow")
     with pytest.raises(RunError, match="No run has the id"):
         run("sync", "absent")
 
