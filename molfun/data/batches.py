@@ -251,7 +251,7 @@ def make_loader(
     )
     generator, collate = torch.Generator().manual_seed(seed), Collate(encoder, dataset.task)
     lengths = [_tokens_of(row, crop_size) for row in rows.rows]
-    by = choose_batches(lengths, batch_size, batch_by)
+    by = choose_batches(lengths, batch_size * num_processes, batch_by)
     sampler: EpochSampler | LengthBatches
     if by == "rows":
         sampler = EpochSampler(len(rows), shuffle=shuffle, seed=seed)
@@ -286,7 +286,7 @@ def heaviest_batch(loader: DataLoader[Row]) -> Batch | None:
     if not isinstance(rows, SequenceRows) or not len(rows):
         return None
     longest = sorted((rows[i] for i in range(len(rows))), key=lambda row: sum(map(len, row.tokens)), reverse=True)
-    # The last batch by length holds the longest rows.
-    size = loader.batch_sampler.sizes[-1] if isinstance(loader.batch_sampler, LengthBatches) else loader.batch_size
+    batches = loader.batch_sampler
+    size = batches.most_long_rows if isinstance(batches, LengthBatches) else loader.batch_size
     heaviest: Batch = loader.collate_fn(longest[:size])
     return heaviest

@@ -30,7 +30,8 @@ class LengthBatches:
             `batch_size` rows of mean length have, so that long rows come in smaller batches.
         shuffle: Whether an epoch draws neighbours and order anew; False goes from short to long.
         seed: Start of what is drawn.
-        num_processes: That train together: batches that they work on at the same time are of about one length.
+        num_processes: That train together. Batches that they work on at the same time are cut out of one of
+            `num_processes * batch_size` rows, so that they do what one process with that batch size does.
     """
 
     def __init__(
@@ -39,14 +40,21 @@ class LengthBatches:
     ) -> None:  # fmt: skip
         self.lengths = np.asarray(lengths, dtype=np.int64)
         self.shuffle, self.seed, self.num_processes = shuffle, seed, num_processes
-        self.sizes = _equal_sizes(len(lengths), batch_size)
+        together = batch_size * num_processes
+        self.groups = _equal_sizes(len(lengths), together)
         if by == "tokens" and len(lengths):
-            self.sizes = _token_sizes(np.sort(self.lengths), batch_size * float(self.lengths.mean()))
+            most = together * float(self.lengths.mean())
+            self.groups = _token_sizes(np.sort(self.lengths), most, at_least=num_processes)
         self.epoch = self.pass_under_way = 0
 
     def __len__(self) -> int:
         """Return the number of batches."""
-        return len(self.sizes)
+        return sum(min(size, self.num_processes) for size in self.groups)
+
+    @property
+    def most_long_rows(self) -> int:
+        """Rows of the largest batch of those with the longest rows."""
+        return -(-self.groups[-1] // self.num_processes) if self.groups else 0
 
     def set_epoch(self, epoch: int) -> None:
         """Make the next pass that of `epoch`, e.g. after a resume; later passes count on from there."""
@@ -59,9 +67,9 @@ class LengthBatches:
         # An own generator: the global one also feeds dropout, and a resume must not depend on it.
         generator = np.random.default_rng((self.seed, epoch))
         order = np.argsort(self._drawn(generator), kind="stable")
-        batches = np.split(order, np.cumsum(self.sizes)[:-1])
-        for first in self._starts(generator):
-            for batch in batches[first : first + self.num_processes]:
+        groups = np.split(order, np.cumsum(self.groups)[:-1])
+        for number in self._drawn_order(generator):
+            for batch in np.array_split(groups[number], min(len(groups[number]), self.num_processes)):
                 yield batch.tolist()
 
     def _drawn(self, generator: np.random.Generator) -> np.ndarray:
@@ -70,16 +78,15 @@ class LengthBatches:
             return self.lengths
         return self.lengths * generator.uniform(1 - JITTER, 1 + JITTER, len(self.lengths))
 
-    def _starts(self, generator: np.random.Generator) -> np.ndarray:
-        """Return the first of each group of batches that processes work on together, in this epoch's order.
+    def _drawn_order(self, generator: np.random.Generator) -> list[int]:
+        """Return the numbers of the groups in this epoch's order.
 
-        A group that is not full comes last, or all behind it would fall between two groups.
+        One that is too small for all processes comes last, or all behind it would be shared out differently.
         """
-        starts = np.arange(0, len(self.sizes), self.num_processes)
-        if not self.shuffle:
-            return starts
-        num_full = len(self.sizes) // self.num_processes
-        return np.concatenate([generator.permutation(starts[:num_full]), starts[num_full:]])
+        numbers = np.arange(len(self.groups))
+        if self.shuffle:
+            numbers = generator.permutation(numbers)
+        return sorted(numbers.tolist(), key=lambda number: self.groups[number] < self.num_processes)
 
 
 def choose_batches(lengths: Sequence[int], batch_size: int, by: BatchBy) -> Literal["rows", "length", "tokens"]:
@@ -103,16 +110,17 @@ def _equal_sizes(num_rows: int, batch_size: int) -> list[int]:
     return [num_rows // num_batches + (i < num_rows % num_batches) for i in range(num_batches)]
 
 
-def _token_sizes(lengths: np.ndarray, most_tokens: float) -> list[int]:
-    """Return sizes for rows sorted from short to long, none with more tokens than `most_tokens` unless it is one row.
+def _token_sizes(lengths: np.ndarray, most_tokens: float, *, at_least: int) -> list[int]:
+    """Return sizes for rows sorted from short to long, none with more tokens than `most_tokens`.
 
     Args:
         lengths: Ascending.
         most_tokens: Of a batch, padding included, whatever is drawn.
+        at_least: Rows of a batch, however long they are.
     """
     sizes, last = [], len(lengths)
     while last:
-        size = max(1, int(most_tokens / (lengths[last - 1] * (1 + 2 * JITTER))))
+        size = max(at_least, int(most_tokens / (lengths[last - 1] * (1 + 2 * JITTER))))
         sizes.append(min(size, last))
         last -= sizes[-1]
     return sizes[::-1]

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from itertools import chain
+
 import numpy as np
 import pytest
 
-from molfun.data.length_batches import JITTER, LengthBatches, choose_batches, padding_share
+from molfun.data.length_batches import LengthBatches, choose_batches, padding_share
 
 
 def lengths_of(num_rows: int = 700) -> np.ndarray:
@@ -59,18 +61,25 @@ def test_no_batch_has_more_tokens_than_rows_of_mean_length_would_have() -> None:
     sampler = LengthBatches(lengths, batch_size=16, by="tokens")
     for batch in sampler:
         assert len(batch) == 1 or max(lengths[batch]) * len(batch) <= 16 * lengths.mean()
-    assert max(sampler.sizes) > 16 > min(sampler.sizes)
+    assert max(sampler.groups) > 16 > sampler.most_long_rows
 
 
-def test_processes_that_work_together_get_batches_of_about_one_length() -> None:
-    """Also where the last group is not full: 695 rows make 87 batches."""
-    lengths = lengths_of(695)
-    batches = list(LengthBatches(lengths, batch_size=8, num_processes=2))
-    assert len(batches) % 2 == 1
-    for a, b in zip(batches[0::2], batches[1::2], strict=False):
-        longest = max(lengths[a].max(), lengths[b].max())
-        # The longest few differ more: there are not many of them.
-        assert longest >= 700 or longest / min(lengths[a].min(), lengths[b].min()) < 1.25 + 2 * JITTER
+@pytest.mark.parametrize("by", ["length", "tokens"])
+@pytest.mark.parametrize("num_rows", [1, 2, 3, 47, 695])
+@pytest.mark.parametrize("num_processes", [2, 3])
+def test_processes_together_have_the_batches_of_one(by: str, num_rows: int, num_processes: int) -> None:
+    lengths = lengths_of(num_rows)
+    one = list(LengthBatches(lengths, batch_size=8 * num_processes, by=by, seed=3))
+    sampler = LengthBatches(lengths, batch_size=8, by=by, seed=3, num_processes=num_processes)
+    shared = list(sampler)
+    assert len(shared) == len(sampler)
+    groups = [list(chain(*shared[i : i + num_processes])) for i in range(0, len(shared), num_processes)]
+    if by == "length":
+        assert groups == one
+    assert sorted(chain(*groups)) == list(range(num_rows))
+    for i in range(0, len(shared) - num_processes, num_processes):
+        sizes = [len(batch) for batch in shared[i : i + num_processes]]
+        assert max(sizes) - min(sizes) <= 1
 
 
 def test_validation_goes_from_short_to_long() -> None:
