@@ -24,11 +24,13 @@ def begin_attempt(folder: RunFolder) -> int:
     Of two that begin at once, one is refused.
 
     Raises:
-        RunError: The run waits or is at work already, or is finished.
+        RunError: The run waits or is at work already, is finished, or was trained elsewhere.
     """
     # The spec is never written again, so its file serves as the lock.
     with locked(folder.spec_path):
         status, state = run_status(folder), folder.read_state()
+        if state.get("imported"):
+            raise RunError(f"The run {folder.id} was trained elsewhere and has curves only; start a new run instead.")
         if status.alive:
             raise RunError(f"The run {folder.id} is at work already; stop it first.")
         if status.status == "queued" and state.get("attempt"):

@@ -121,7 +121,9 @@ def _read_csv(files: list[Path]) -> list[ForeignRun]:
     for file in files:
         table = pd.read_csv(file)
         axis = next((name for name in ("step", "global_step", "epoch", "iteration") if name in table.columns), None)
-        steps = table[axis].fillna(-1).astype(int) if axis else range(1, len(table) + 1)
+        if axis is None:  # a table of something else, such as sequences beside the curves
+            continue
+        steps = table[axis].fillna(-1).astype(int)
         times = file.stat().st_mtime
         run = ForeignRun(file.stem, f"CSV, {file}")
         for name in table.select_dtypes("number").columns:

@@ -58,7 +58,7 @@ def draw_controls(folder: RunFolder, status: RunStatus) -> None:
             _draw_working(folder, status)
         else:
             _draw_ended(folder, status)
-    if status.is_over and not errand:
+    if status.is_over and not errand and not folder.read_state().get("imported"):
         _draw_resume_point(folder, status)
     run_dialogs.draw_open_dialog(folder, {"stop": stop_run, "extend": extend_run})
 
@@ -118,6 +118,12 @@ def _steer_as_chosen(folder: RunFolder) -> None:
 
 
 def _draw_ended(folder: RunFolder, status: RunStatus) -> None:
+    if not folder.read_state().get("imported"):  # that one was trained elsewhere and has curves only
+        _draw_going_on(folder, status)
+    _button("Delete…", "delete", run_dialogs.open_dialog, "delete", "Puts the run into the bin; asks first.")
+
+
+def _draw_going_on(folder: RunFolder, status: RunStatus) -> None:
     point = launch_desk().resume_point(folder)
     is_possible = point is not None and point.is_possible
     about = "Comparing the checkpoints with their hashes." if point is None else point.sentence
@@ -133,7 +139,6 @@ def _draw_ended(folder: RunFolder, status: RunStatus) -> None:
         )  # fmt: skip
     if st.button("Fork…", icon=":material/fork_right:", help="Opens New run filled in like this one.", key="live.fork"):
         st.switch_page(shell.NEW_RUN, query_params={"from": folder.id})
-    _button("Delete…", "delete", run_dialogs.open_dialog, "delete", "Puts the run into the bin; asks first.")
 
 
 def _draw_resume_point(folder: RunFolder, status: RunStatus) -> None:

@@ -8,7 +8,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from molfun.errors import DataError
+from molfun.errors import DataError, RunError
+from molfun.runs.attempts import begin_attempt
 from molfun.runs.history import list_runs
 from molfun.runs.importing import import_runs
 from molfun.runs.status import run_status
@@ -77,6 +78,15 @@ def test_a_table_of_numbers(home: Path, tmp_path: Path) -> None:
     assert read_metrics(found.metrics_path)[0]["lr/all"].tolist() == [1e-3] * 3
 
 
+def test_an_imported_run_cannot_go_on(home: Path, tmp_path: Path) -> None:
+    (tmp_path / "log.csv").write_text("step,loss\n1,2.0\n2,1.0\n")
+    (found,) = import_runs(home, tmp_path / "log.csv")
+    found.write_state(status="stopped")
+    with pytest.raises(RunError, match="was trained elsewhere and has curves only; start a new run"):
+        begin_attempt(found)
+    assert run_status(found).status == "stopped"
+
+
 @pytest.mark.parametrize(
     ("name", "content", "words"),
     [
@@ -85,6 +95,7 @@ def test_a_table_of_numbers(home: Path, tmp_path: Path) -> None:
         ("mlflow.db", b"SQLite format 3\0" + b"\xff" * 200, "cannot be read"),
         ("events.out.tfevents.1", b"\xff" * 100, "has no recorded curves"),
         ("x.csv", b"a,b\n1,2\n3,4,5,6\n", "cannot be read"),
+        ("x.csv", b"sequence,fitness\nMKV,0.5\nMKL,0.7\n", "has no recorded curves"),
     ],
 )
 def test_what_cannot_be_read_is_said(home: Path, tmp_path: Path, name: str, content: bytes, words: str) -> None:

@@ -163,7 +163,9 @@ def test_runs_come_in_from_elsewhere(tmp_path: Path, make_run: Callable[..., Run
     assert not app.exception
     runs = list_runs(shell.home())
     (imported,) = runs.loc[runs["tags"].map(bool), "id"]
-    assert "Imported from CSV" in words(draw("live", run=imported))
+    app = draw("live", run=imported)
+    assert "Imported from CSV" in words(app)
+    assert {"Resume", "Extend…", "Fork…"}.isdisjoint(button.label for button in app.button)
     assert not draw("compare", runs=f"own,{imported}").exception
 
 
