@@ -53,7 +53,11 @@ def draw_unsent() -> None:
         count = text.plural(len(waiting), "run is", "runs are")
         st.badge(f"{count} not sent to every tracker", color="orange", icon=":material/cloud_off:")
         if st.button("Send them", key="runs.send", icon=":material/cloud_upload:", help="The same as molfun sync."):
-            for folder, names in waiting.values():
-                for name in names:
-                    start_sender(folder, name)
+            try:
+                for folder, names in waiting.values():
+                    for name in names:
+                        start_sender(folder, name)
+            except OSError as error:
+                st.error(shell.sentence(f"Sending cannot be started: {error}."), icon=":material/error:")
+                return
             st.toast("Sending; the page of each run tells how far it is.", icon=":material/cloud_upload:")
