@@ -54,8 +54,11 @@ class Standby:
 
     def suits(self, environment: Mapping[str, str]) -> bool:
         """Tell whether a process started now, in this environment, would be the same but for the GPUs that it sees."""
-        alike = are_alike(environment, self.environment, besides=frozenset({GPUS}))
-        return self.process.poll() is None and alike and self.stamp == code_stamp()
+        return self.is_current() and are_alike(environment, self.environment, besides=frozenset({GPUS}))
+
+    def is_current(self) -> bool:
+        """Tell whether it waits and was loaded from files that have not changed."""
+        return self.process.poll() is None and self.stamp == code_stamp()
 
     def become(self, folder: RunFolder, changes: Mapping[str, str]) -> bool:
         """Hand a run over; return whether it was taken. One that did not take it is ended."""
@@ -154,9 +157,8 @@ class WarmStart:
             self._is_over.wait(LOOK_SECONDS)
 
     def _renew(self, home: Path, free_bytes: int) -> None:
-        if self._standby is not None and (
-            free_bytes < self.room_bytes // 2 or not self._standby.suits(detached_environment())
-        ):
+        # Its environment is compared when it is taken: that asks the keyring, which may ask the user, each time.
+        if self._standby is not None and (free_bytes < self.room_bytes // 2 or not self._standby.is_current()):
             self._end()
         elif self._standby is None and free_bytes >= self.room_bytes:
             with suppress(OSError):
