@@ -172,7 +172,9 @@ class FinetuneStrategy(ABC):
             self.setup(model)
             stack.enter_context(_gradient_checkpointing(model, enabled=gradient_checkpointing))
             shared = distributed.shares_weights
-            stack.enter_context(compiled_blocks(model, enabled=compile_blocks, shares_weights=shared))
+            stack.enter_context(
+                compiled_blocks(model, enabled=compile_blocks, shares_weights=shared, device=distributed.device)
+            )
             writes = checkpoint_dir is not None or resume_from is not None
             about_model = describe_model(model) if writes else {}
             wrapped = distributed.wrap_model(model)

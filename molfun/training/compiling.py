@@ -19,7 +19,9 @@ DYNAMIC = True
 
 
 @contextmanager
-def compiled_blocks(model: MolfunStructureModel, *, enabled: bool, shares_weights: bool = False) -> Iterator[str]:
+def compiled_blocks(
+    model: MolfunStructureModel, *, enabled: bool, shares_weights: bool = False, device: torch.device | None = None
+) -> Iterator[str]:  # fmt: skip
     """Compile every block of the trunk within the block of code; names and values of its parameters stay as they are.
 
     A block that cannot be compiled runs as it is: nothing that torch raises while it compiles ends a fit.
@@ -28,11 +30,12 @@ def compiled_blocks(model: MolfunStructureModel, *, enabled: bool, shares_weight
         model: Prepared by its strategy.
         enabled: False does nothing.
         shares_weights: Whether each process holds a part of every weight (FSDP), which is left as it is.
+        device: On which the blocks will run, each kind has a compiler of its own; None is the processor.
 
     Yields:
         Why nothing is compiled, "" where it is or nobody asked.
     """
-    reason = why_not(shares_weights=shares_weights) if enabled else ""
+    reason = why_not(shares_weights=shares_weights, device=device) if enabled else ""
     if not enabled or reason:
         if reason:
             logger.warning("Blocks are not compiled: %s. They run as they are.", reason)
@@ -54,13 +57,13 @@ def compiled_blocks(model: MolfunStructureModel, *, enabled: bool, shares_weight
             block._compiled_call_impl = None
 
 
-def why_not(*, shares_weights: bool = False) -> str:
-    """Return why this machine cannot compile, in words; "" where it can."""
+def why_not(*, shares_weights: bool = False, device: torch.device | None = None) -> str:
+    """Return why this machine cannot compile for a device, in words; "" where it can."""
     if shares_weights:
         return "FSDP shares the weights of a block out"
     before, torch._dynamo.config.suppress_errors = torch._dynamo.config.suppress_errors, False
     try:
-        torch.compile(_probe)(torch.ones(2))
+        torch.compile(_probe)(torch.ones(2, device=device))
     except Exception as error:  # noqa: BLE001 - compilers fail in as many ways as there are machines
         return f"torch.compile does not work here ({type(error).__name__}: {str(error).strip().splitlines()[0][:150]})"
     finally:
