@@ -31,7 +31,7 @@ class Cursor:
         offset: Bytes of the metrics file.
         handed: Bytes of it that were handed to a package which sends by itself and tells at the end.
         is_begun: Whether the run was opened there; a later start goes on with it.
-        has_config: Whether the settings are there.
+        has_config: Whether the settings are there, as of the last opening.
         files: Files that are there, with the time of their last change, unix seconds.
         ended: The end that it knows, such as "finished 1": status and attempt; empty while it knows none.
         link: The run's page there, http or https.

@@ -91,7 +91,8 @@ class Sender:
                 tags=[*tags, spec.strategy.kind, spec.model.name],
             )  # fmt: skip
             self._tracker = tracker
-            self._note(is_begun=True, link=tracker.link, ended="")
+            # Settings again at every opening: a resume may have another machine, and Langfuse takes them at the end.
+            self._note(is_begun=True, has_config=False, link=tracker.link, ended="")
         return self._tracker
 
     def _send_config(self, tracker: BaseTracker) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from molfun.runs.remotes import read_remotes
 from molfun.tracking.comet import experiment_key
-from tests.tracking.runs_to_send import SCORE, expected_steps, recorded_run, send
+from tests.tracking.runs_to_send import SCORE, expected_steps, recorded_run, send, write_steps
 from tests.tracking.services import CometService, LangfuseService, WandbService, serving
 
 
@@ -77,6 +77,20 @@ def test_langfuse_gets_the_same_things_again_under_the_same_ids(home: Path) -> N
         (folder.remote / "langfuse.json").unlink()
         assert_sent(folder, "langfuse", service.variables)
         assert (set(service.spans), set(service.scores)) == (spans, scores)
+
+
+def test_langfuse_keeps_the_settings_of_a_run_that_was_resumed(home: Path) -> None:
+    pytest.importorskip("langfuse")
+    folder = recorded_run(home, "langfuse")
+    service: LangfuseService
+    with serving("langfuse") as service:
+        assert_sent(folder, "langfuse", service.variables)
+        write_steps(folder, 201, 300, segment=1)
+        folder.write_state(attempt=2)
+        assert_sent(folder, "langfuse", service.variables)
+    spans = {span["name"]: span for span in service.spans.values()}
+    assert json.loads(spans["run"]["langfuse.observation.input"])["strategy"]["kind"] == "head_only"
+    assert "epoch 3" in spans
 
 
 def test_wandb_gets_a_run_whole(home: Path) -> None:
