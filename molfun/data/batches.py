@@ -212,6 +212,7 @@ def make_loader(
     predict: bool = False,
     crop_size: int = 0,
     batch_by: BatchBy = "rows",
+    least_rows: int = 1,
     num_processes: int = 1,
 ) -> DataLoader[Row]:
     """Build the loader of one part of a dataset.
@@ -229,6 +230,7 @@ def make_loader(
             (`molfun.data.crops`). For training rows; 0 leaves all as they are.
         batch_by: Whether any rows come together ("rows"), those of about one length ("length"), as many as give about
             equally many tokens ("tokens", where `batch_size` rows of mean length say how many), or "auto".
+        least_rows: Rows of a batch by tokens, however long they are.
         num_processes: That train together, for batches by length.
 
     Returns:
@@ -258,7 +260,13 @@ def make_loader(
         how: dict[str, Any] = {"batch_size": batch_size, "sampler": sampler}
     else:
         sampler = LengthBatches(
-            lengths, batch_size=batch_size, by=by, shuffle=shuffle, seed=seed, num_processes=num_processes
+            lengths,
+            batch_size=batch_size,
+            by=by,
+            least_rows=least_rows,
+            shuffle=shuffle,
+            seed=seed,
+            num_processes=num_processes,
         )
         how = {"batch_sampler": sampler}
     if crop_size:

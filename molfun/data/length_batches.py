@@ -28,6 +28,7 @@ class LengthBatches:
         batch_size: Rows of a batch, the last rows shared out so that no batch is much smaller.
         by: "length" gives every batch so many rows; "tokens" gives it as many tokens, padding included, as
             `batch_size` rows of mean length have, so that long rows come in smaller batches.
+        least_rows: Rows of a batch by tokens, however long they are: some losses compare rows with each other.
         shuffle: Whether an epoch draws neighbours and order anew; False goes from short to long.
         seed: Start of what is drawn.
         num_processes: That train together. Batches that they work on at the same time are cut out of one of
@@ -36,7 +37,7 @@ class LengthBatches:
 
     def __init__(
         self, lengths: Sequence[int], *, batch_size: int, by: Literal["length", "tokens"] = "length",
-        shuffle: bool = True, seed: int = 0, num_processes: int = 1,
+        least_rows: int = 1, shuffle: bool = True, seed: int = 0, num_processes: int = 1,
     ) -> None:  # fmt: skip
         self.lengths = np.asarray(lengths, dtype=np.int64)
         self.shuffle, self.seed, self.num_processes = shuffle, seed, num_processes
@@ -44,7 +45,7 @@ class LengthBatches:
         self.groups = _equal_sizes(len(lengths), together)
         if by == "tokens" and len(lengths):
             most = together * float(self.lengths.mean())
-            self.groups = _token_sizes(np.sort(self.lengths), most, at_least=num_processes)
+            self.groups = _token_sizes(np.sort(self.lengths), most, at_least=num_processes * least_rows)
         self.epoch = self.pass_under_way = 0
 
     def __len__(self) -> int:
@@ -120,7 +121,10 @@ def _token_sizes(lengths: np.ndarray, most_tokens: float, *, at_least: int) -> l
     """
     sizes, last = [], len(lengths)
     while last:
-        size = max(at_least, int(most_tokens / (lengths[last - 1] * (1 + 2 * JITTER))))
+        longest = lengths[last - 1] * (1 + JITTER) / (1 - JITTER)
+        size = max(at_least, int(most_tokens / (longest)))
         sizes.append(min(size, last))
         last -= sizes[-1]
+    if len(sizes) > 1 and sizes[-1] < at_least:
+        sizes[-2:] = [sizes[-2] + sizes[-1]]
     return sizes[::-1]

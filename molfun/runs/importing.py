@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 
-from molfun.errors import DataError
+from molfun.errors import DataError, RunError
 from molfun.runs.folder import RunFolder
 from molfun.runs.notes import add_tags
 from molfun.runs.spec import RunSpec
@@ -41,11 +42,26 @@ def _import(home: Path, found: ForeignRun) -> RunFolder:
         raise DataError(f"{found.source} has {count:,} points; at most {MAX_POINTS:,} can be taken. Thin them.")
     name = found.name[:MAX_NAME_LETTERS] or "imported"
     folder = RunStore(home).create(RunSpec(name=name))
+    try:
+        _record(folder, found)
+    except OSError as error:
+        shutil.rmtree(folder.path, ignore_errors=True)
+        raise RunError(
+            f"{found.source} could not be taken over: {error}. Nothing was kept; look for room on the disk and try "
+            "again."
+        ) from error
+    return folder
+
+
+def _record(folder: RunFolder, found: ForeignRun) -> None:
+    """Write everything of an imported run."""
     local = LocalTracker(folder.path)
-    local.log_config(found.config)
     rows = list(rows_of(found))
-    local.log_rows(rows)
-    local.end_run()
+    try:
+        local.log_config(found.config)
+        local.log_rows(rows)
+    finally:
+        local.end_run()
     times = [row.t for row in rows if row.t] or [time.time()]
     epochs = sum(row.kind == "epoch" for row in rows)
     last = max((row.step for row in rows if row.kind == "step"), default=0)
@@ -55,7 +71,6 @@ def _import(home: Path, found: ForeignRun) -> RunFolder:
     )  # fmt: skip
     add_tags(folder, [TAG])
     folder.amend(notes=f"Imported from {found.source}. It has curves only.")
-    return folder
 
 
 def rows_of(found: ForeignRun) -> Iterator[Row]:

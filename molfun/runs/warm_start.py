@@ -153,16 +153,28 @@ class WarmStart:
                     self._end()
                     self._thread = None
                     return
-                self._renew(home, psutil.virtual_memory().available)
+                is_wanted = self._is_room(psutil.virtual_memory().available)
+            if is_wanted:
+                self._begin(home)
             self._is_over.wait(LOOK_SECONDS)
 
-    def _renew(self, home: Path, free_bytes: int) -> None:
+    def _is_room(self, free_bytes: int) -> bool:
+        """End one that is no longer any good; tell whether another may begin."""
         # Its environment is compared when it is taken: that asks the keyring, which may ask the user, each time.
         if self._standby is not None and (free_bytes < self.room_bytes // 2 or not self._standby.is_current()):
             self._end()
-        elif self._standby is None and free_bytes >= self.room_bytes:
-            with suppress(OSError):
-                self._standby = Standby(home)
+            return False
+        return self._standby is None and free_bytes >= self.room_bytes
+
+    def _begin(self, home: Path) -> None:
+        """Begin one, without the lock: the keyring may ask the user first, and nobody waits for that."""
+        with suppress(OSError):
+            standby = Standby(home)
+            with self._lock:
+                if self._standby is None and self._home is not None and time.monotonic() <= self._deadline:
+                    self._standby = standby
+                    return
+            standby.end()
 
     def _end(self) -> None:
         standby, self._standby = self._standby, None

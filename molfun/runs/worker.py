@@ -26,6 +26,7 @@ from torch.utils.data import DataLoader
 from molfun.data.batches import heaviest_batch, make_loader
 from molfun.data.dataset import Dataset, load_dataset
 from molfun.errors import MolfunError, RunError
+from molfun.losses.catalog import find_loss
 from molfun.models.parameters import count_parts
 from molfun.models.structure import MolfunStructureModel
 from molfun.runs import control
@@ -223,6 +224,7 @@ class Worker:
             batch_size=self.spec.training.batch_size, shuffle=part == "train", seed=self.spec.training.seed,
             crop_size=self.spec.training.crop_size if part == "train" else 0,
             batch_by=self.spec.training.batch_by, num_processes=self.distributed.world_size,
+            least_rows=find_loss(self.spec.strategy.loss_fn).min_items,
         )  # fmt: skip
 
 

@@ -82,6 +82,13 @@ def test_processes_together_have_the_batches_of_one(by: str, num_rows: int, num_
         assert max(sizes) - min(sizes) <= 1
 
 
+def test_a_loss_that_compares_rows_gets_two_of_them_however_long() -> None:
+    lengths = [100] * 50 + [1000] * 6
+    sizes = [len(batch) for batch in LengthBatches(lengths, batch_size=4, by="tokens", least_rows=2)]
+    assert min(sizes) == 2
+    assert min(len(batch) for batch in LengthBatches(lengths, batch_size=4, by="tokens")) == 1
+
+
 def test_validation_goes_from_short_to_long() -> None:
     lengths = lengths_of(50)
     order = [row for batch in LengthBatches(lengths, batch_size=8, shuffle=False) for row in batch]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import resource
+import signal
 from pathlib import Path
 
 import pandas as pd
@@ -129,3 +131,19 @@ def test_direct_offline_run_of_wandb_is_named(home: Path, tmp_path: Path, monkey
     (found,) = import_runs(home, tmp_path / "w")
     assert found.title == "named"
     assert json.loads(found.metrics_path.read_text())["val_loss"] == 0.5
+
+
+def test_a_full_disk_leaves_no_half_run(home: Path, tmp_path: Path) -> None:
+    """A limit on the size of files stands for the disk: the record of 4,000 points does not fit under it."""
+    table = tmp_path / "log.csv"
+    table.write_text("step,loss\n" + "".join(f"{step},{1 / (step + 1)}\n" for step in range(4000)))
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    ignored = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, before[1]))
+    try:
+        with pytest.raises(RunError, match="Nothing was kept; look for room on the disk"):
+            import_runs(home, table)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        signal.signal(signal.SIGXFSZ, ignored)
+    assert not list((home / "runs").iterdir())
