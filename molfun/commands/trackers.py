@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from molfun.commands.runs import AsJson
+from molfun.errors import MolfunError
 
 if TYPE_CHECKING:
     from molfun.runs.folder import RunFolder
@@ -44,7 +45,15 @@ def sync(
         names = [to] if to and run_id else [name for name in unsent(folder) if name == (to or name)]
         if not names and not run_id:
             continue
-        for remote in send(folder, names, patience_seconds=seconds):
+        try:
+            remotes = send(folder, names, patience_seconds=seconds)
+        except MolfunError as error:
+            if run_id:
+                raise
+            # What one run lacks must not keep the others from being sent.
+            remotes, all_done = [], False
+            typer.echo(f"{folder.id}  not sent: {error}", err=True)
+        for remote in remotes:
             all_done &= remote.state == "done"
             rows.append({"id": folder.id, **asdict(remote)})
             if not json:
@@ -53,7 +62,7 @@ def sync(
                 typer.echo(f"{folder.id}  {remote.words}{where}{why}")
     if json:
         typer.echo(as_json(rows))
-    elif not rows:
+    elif not rows and all_done:
         typer.echo("Nothing waits to be sent.")
     raise typer.Exit(0 if all_done else 1)
 

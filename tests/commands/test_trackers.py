@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,9 @@ from typer.testing import CliRunner
 
 from molfun.cli import app
 from molfun.errors import DataError, RunError, SettingError
+from molfun.tracking.catalog import TRACKERS
 from molfun.tracking.event_files import read_scalars
+from molfun.tracking.packages import REQUIREMENTS
 from tests.tracking.runs_to_send import expected_steps, recorded_run
 
 
@@ -76,3 +79,16 @@ def test_import_makes_runs(home: Path, tmp_path: Path) -> None:
     assert [row["name"] for row in json.loads(said)] == ["log"]
     with pytest.raises(DataError, match="There is nothing at"):
         run("import", str(tmp_path / "absent"))
+
+
+def test_sync_of_all_goes_on_where_one_needs_a_package_that_is_absent(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(REQUIREMENTS, "nowhere", "nowhere")
+    monkeypatch.setitem(TRACKERS, "elsewhere", replace(TRACKERS["tensorboard"], name="elsewhere", package="nowhere"))
+    for run_id, tracker in (("a", "elsewhere"), ("b", "tensorboard"), ("c", "elsewhere")):
+        recorded_run(home, tracker, run_id=run_id)
+    code, said = run("sync")
+    assert code == 1
+    assert "a  not sent: This tracker needs the package nowhere" in said
+    assert "b  TensorBoard: up to date" in said
