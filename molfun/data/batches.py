@@ -252,27 +252,31 @@ def make_loader(
         structures=[dataset.structure_of(row) for row in frame.index] if has_targets and is_structure else None,
     )
     generator, collate = torch.Generator().manual_seed(seed), Collate(encoder, dataset.task)
-    lengths = [_tokens_of(row, crop_size) for row in rows.rows]
-    by = choose_batches(lengths, batch_size * num_processes, batch_by)
-    sampler: EpochSampler | LengthBatches
-    if by == "rows":
-        sampler = EpochSampler(len(rows), shuffle=shuffle, seed=seed)
-        how: dict[str, Any] = {"batch_size": batch_size, "sampler": sampler}
-    else:
-        sampler = LengthBatches(
-            lengths,
-            batch_size=batch_size,
-            by=by,
-            least_rows=least_rows,
-            shuffle=shuffle,
-            seed=seed,
-            num_processes=num_processes,
-        )
-        how = {"batch_sampler": sampler}
+    sampler = _order_of(
+        [_tokens_of(row, crop_size) for row in rows.rows], batch_by, batch_size=batch_size, least_rows=least_rows,
+        shuffle=shuffle, seed=seed, num_processes=num_processes,
+    )  # fmt: skip
     if crop_size:
         rows.crop = EpochCrop(crop_size, sampler, encoder)
+    how: dict[str, Any] = {"batch_size": batch_size, "sampler": sampler}
+    if isinstance(sampler, LengthBatches):
+        how = {"batch_sampler": sampler}
     pinned = torch.cuda.is_available()
     return DataLoader(rows, **how, collate_fn=collate, num_workers=0, generator=generator, pin_memory=pinned)
+
+
+def _order_of(
+    lengths: Sequence[int], batch_by: BatchBy, *, batch_size: int, least_rows: int, shuffle: bool, seed: int,
+    num_processes: int,
+) -> EpochSampler | LengthBatches:  # fmt: skip
+    """Return what decides which rows come together, and when; arguments as in `make_loader`."""
+    by = choose_batches(lengths, batch_size * num_processes, batch_by)
+    if by == "rows":
+        return EpochSampler(len(lengths), shuffle=shuffle, seed=seed)
+    return LengthBatches(
+        lengths, batch_size=batch_size, by=by, least_rows=least_rows, shuffle=shuffle, seed=seed,
+        num_processes=num_processes,
+    )  # fmt: skip
 
 
 def _tokens_of(row: Row, crop_size: int) -> int:

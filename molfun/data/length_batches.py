@@ -122,7 +122,7 @@ def _token_sizes(lengths: np.ndarray, most_tokens: float, *, at_least: int) -> l
     sizes, last = [], len(lengths)
     while last:
         longest = lengths[last - 1] * (1 + JITTER) / (1 - JITTER)
-        size = max(at_least, int(most_tokens / (longest)))
+        size = max(at_least, int(most_tokens / longest))
         sizes.append(min(size, last))
         last -= sizes[-1]
     if len(sizes) > 1 and sizes[-1] < at_least:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -120,12 +119,14 @@ class Sender:
         logger.info("Sent to %s, all of it.", self.name)
 
     def _send_file(self, tracker: BaseTracker, path: Path) -> None:
-        with suppress(FileNotFoundError):
-            changed = path.stat().st_mtime
-            if self.cursor.files.get(path.name) != changed:
-                tracker.log_artifact(path, path.name)
-                tracker.flush()
-                self._note(files={**self.cursor.files, path.name: changed})
+        # Only the file's own absence is none of our business: a tracker may miss a file of its own.
+        if not path.exists():
+            return
+        changed = path.stat().st_mtime
+        if self.cursor.files.get(path.name) != changed:
+            tracker.log_artifact(path, path.name)
+            tracker.flush()
+            self._note(files={**self.cursor.files, path.name: changed})
 
     def _note(self, **changes: Any) -> None:
         """Remember what the service has taken, and write it down once that is certain: the proof that it answers."""
