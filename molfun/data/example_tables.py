@@ -41,21 +41,23 @@ def _installed_file(package: str, ending: str) -> Path:
 
 
 def v_gene_table(seed: int) -> pd.DataFrame:
-    """Return germline V genes: sequence, species, chain, gene, aligned (IMGT gaps), subgroup, split."""
-    genes = _all_v_genes(_installed_file(ANARCI, "anarci/germlines.py"))
-    known = genes.groupby("sequence")["species"].transform("nunique")
-    shared = genes.loc[known > 1, "sequence"].nunique()
-    genes = genes[known == 1].drop_duplicates("sequence").reset_index(drop=True)
+    """Return a sample of the germline V genes; `read_v_genes` has them all."""
+    genes = read_v_genes()
     frame = _sample(genes, V_GENE_ROWS, seed)
     frame.attrs["notes"] = [
         f"{len(frame)} of {len(genes)} unique germline V genes, drawn with seed {seed}; "
-        f"left out: {shared} sequence(s) that occur in two species."
+        f"left out: {genes.attrs['num_shared']} sequence(s) that occur in two species."
     ]
     return frame
 
 
-def _all_v_genes(path: Path) -> pd.DataFrame:
-    tree = ast.parse(path.read_text(encoding="utf-8"))
+def read_v_genes() -> pd.DataFrame:
+    """Return all germline V genes that occur in one species: sequence, species, chain, gene, aligned, subgroup, split.
+
+    Raises:
+        DataError: The package with its file is not installed.
+    """
+    tree = ast.parse(_installed_file(ANARCI, "anarci/germlines.py").read_text(encoding="utf-8"))
     germlines: dict[str, Any] = ast.literal_eval(tree.body[0].value)  # type: ignore[attr-defined]
     rows = [
         {"sequence": aligned.replace("-", ""), "species": species, "chain": chain, "gene": gene, "aligned": aligned}
@@ -66,7 +68,10 @@ def _all_v_genes(path: Path) -> pd.DataFrame:
     genes = pd.DataFrame(rows)
     genes["subgroup"] = genes["gene"].str.extract(r"^(IG[HKL]V\d+)", expand=False)
     genes["split"] = genes["subgroup"].map(_v_gene_part)
-    return genes
+    known = genes.groupby("sequence")["species"].transform("nunique")
+    kept = genes[known == 1].drop_duplicates("sequence").reset_index(drop=True)
+    kept.attrs["num_shared"] = int(genes.loc[known > 1, "sequence"].nunique())
+    return kept
 
 
 def _v_gene_part(subgroup: str) -> str:
