@@ -81,7 +81,7 @@ $(APP): $(MADE) $(PINS)
 	@touch $@
 
 $(TESTS): $(APP)
-	@$(call install,test tools,--constraint constraints.txt --no-build-isolation --editable ".[align$(comma)antibody$(comma)comet$(comma)langfuse$(comma)mlflow$(comma)onnx$(comma)structure$(comma)test$(comma)test-trackers$(comma)wandb]")
+	@$(call install,test tools,--constraint constraints.txt --no-build-isolation --editable ".[align$(comma)antibody$(comma)comet$(comma)docs$(comma)langfuse$(comma)mlflow$(comma)notebook$(comma)onnx$(comma)structure$(comma)test$(comma)test-trackers$(comma)wandb]")
 	@touch $@
 
 # Browser tests drive Debian's chromium; MOLFUN_CHROMIUM names another one.
