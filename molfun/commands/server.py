@@ -38,16 +38,18 @@ def open_app(
     """Open the app in the browser at http://HOST:PORT."""
     from molfun.home import data_home
     from molfun.ui.addresses import is_loopback
+    from molfun.ui.scripts import app_folder, is_installed
 
-    script = Path(__file__).resolve().parents[2] / "app.py"
+    script = app_folder() / "app.py"
     if not script.is_file():
-        raise RunError(f"The app's script {script} is absent; start the app from a checkout of Molfun.")
+        raise RunError(f"The app's script {script} is absent; install Molfun again.")
     if (cert is None) != (key is None):
         raise SettingError("--cert and --key belong together, but only one is given; give both or none.")
     certificate = [path.absolute() for path in (cert, key) if path is not None]
-    # Made absolute before the folder changes. The script's folder holds .streamlit with config.toml and secrets.toml.
+    # Made absolute before the folder changes. Streamlit reads .streamlit/secrets.toml there, config.toml beside the
+    # script; an installed package is no place for what people write.
     os.environ["MOLFUN_HOME"] = str(data_home())
-    os.chdir(script.parent)
+    os.chdir(data_home() if is_installed() else script.parent)
     # A name that others use means a proxy before the app, though it may answer this machine only.
     public = [name for name in (host, *(allow_host or [])) if not is_loopback(name)]
     if public and not insecure:

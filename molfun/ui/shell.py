@@ -15,10 +15,11 @@ from molfun.runs.files import read_json
 from molfun.runs.status import ENDED, RunStatus, run_status
 from molfun.runs.store import RunFolder, RunStore
 from molfun.ui import text, theme
+from molfun.ui.scripts import app_folder
 from molfun.ui.text import plain as plain
 from molfun.ui.text import sentence as sentence
 
-PAGES = Path(__file__).parents[2] / "pages"
+PAGES = app_folder() / "pages"
 NAMES = ("home", "data", "new_run", "live", "runs", "compare", "predict", "parameters", "settings")
 HOME, DATA, NEW_RUN, LIVE, RUNS, COMPARE, PREDICT, PARAMETERS, SETTINGS = (str(PAGES / f"{name}.py") for name in NAMES)
 MAX_IN_SIDEBAR = 5
