@@ -55,7 +55,7 @@ def setting(
     Args:
         default: Its default; `...` makes it required.
         label: Name on screen, sentence case, without unit.
-        help: One sentence: what it does and when to change it.
+        help: One sentence: what it does and when to change it; forms and docs add the default.
         group: Heading under which a form shows it.
         level: "main" settings are always on screen, "advanced" ones folded.
         unit: Shown behind the label, e.g. "epochs".
@@ -94,6 +94,17 @@ class SettingInfo:
 def describe_settings(cls: type[Settings]) -> list[SettingInfo]:
     """Return the declared settings of `cls` in the order of declaration, without its `kind` discriminator."""
     return [_info(name, field) for name, field in cls.model_fields.items() if field.title]
+
+
+def default_in_words(info: SettingInfo) -> str:
+    """Return a setting's default as people read it: "on", "auto" for None, "empty" for no text or list, a number."""
+    if info.default is None:
+        return "auto"
+    if info.kind == "bool":
+        return "on" if info.default else "off"
+    if info.kind in ("int", "float"):
+        return f"{info.default:g}"
+    return str(info.default or "empty") if info.kind != "list" else ", ".join(info.default) or "empty"
 
 
 def _info(name: str, field: FieldInfo) -> SettingInfo:

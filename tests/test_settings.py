@@ -11,7 +11,7 @@ from molfun.data.settings import ColumnSettings, SplitSettings
 from molfun.errors import SettingError
 from molfun.models.settings import HeadSettings, ModelSettings
 from molfun.runs.spec import DataSource, RunSpec
-from molfun.settings import SettingInfo, Settings, describe_settings, setting
+from molfun.settings import SettingInfo, Settings, default_in_words, describe_settings, setting
 from molfun.training.catalog import STRATEGIES
 from molfun.training.settings import FullSettings, HeadOnlySettings, LoRASettings, PartialSettings, TrainingSettings
 
@@ -60,6 +60,17 @@ def test_describe_tells_kind_default_and_choices(
 ) -> None:
     info = info_of(Example, name)
     assert (info.kind, info.default, info.optional, info.choices) == (kind, default, optional, choices)
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("flag", "on"), ("count", "3"), ("share", "0.5"), ("shape", "cosine"), ("title", "empty"), ("names", "empty"),
+        ("rate", "auto"),
+    ],
+)  # fmt: skip
+def test_defaults_are_told_in_words(name: str, said: str) -> None:
+    assert default_in_words(info_of(Example, name)) == said
 
 
 def test_describe_keeps_the_order_and_leaves_out_the_kind() -> None:

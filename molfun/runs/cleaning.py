@@ -33,11 +33,13 @@ class CleaningRules(Settings):
 
     newest_epochs: int = setting(
         1, ge=-1, label="Kept epochs a run", group="Clean-up",
-        help="Of the checkpoints of single epochs only so many stay, the newest ones; -1 keeps all.",
+        help="Of the checkpoints of single epochs only so many stay, the newest ones; raise it to keep more to look "
+        "back at, -1 keeps all.",
     )  # fmt: skip
     last_after_days: int = setting(
         30, ge=-1, label="Last state after", unit="days", group="Clean-up",
-        help="Remove the last state of runs that finished so long ago; they cannot be extended then. -1 never.",
+        help="Remove the last state of runs that finished so long ago, which cannot be extended then; lower it to "
+        "free more room, -1 never.",
     )  # fmt: skip
     replaced: bool = setting(
         True, label="Replaced checkpoints", group="Clean-up",

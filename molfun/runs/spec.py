@@ -22,39 +22,37 @@ class DataSource(Settings):
     """Where the rows come from: exactly one of a saved dataset, a built-in example, a table on disk."""
 
     dataset: str = setting(
-        "", label="Dataset", help="Id of a saved dataset (page Data, or `molfun fit` on a table).", group="Data"
-    )
+        "", label="Dataset", group="Data",
+        help="Id of a saved dataset (page Data, or `molfun fit` on a table); give this, an example or a table.",
+    )  # fmt: skip
     example: str = setting(
-        "", label="Example", help="Name of a built-in example; `molfun examples` lists them.", group="Data"
-    )
+        "", label="Example", group="Data",
+        help="Name of a built-in example, `molfun examples` lists them; give this, a dataset or a table.",
+    )  # fmt: skip
     table: str = setting(
-        "",
-        label="Table",
-        help="Path of a CSV, TSV, Excel, Parquet or FASTA file, of a PDB or mmCIF file, or of a folder of these two.",
-        group="Data",
-    )
+        "", label="Table", group="Data",
+        help="Path of a CSV, TSV, Excel, Parquet or FASTA file, of a PDB or mmCIF file, or of a folder of these two, "
+        "as seen from the spec's folder.",
+    )  # fmt: skip
     values: str = setting(
-        "",
-        label="Values",
-        help="Path of a second table: values of a FASTA file's records or of structures, joined by name; or FASTA of "
-        "labels.",
-        group="Data",
-    )
+        "", label="Values", group="Data",
+        help="Path of a second table, where sequences and values lie in two files: values of a FASTA file's records "
+        "or of structures, joined by name; or FASTA of labels.",
+    )  # fmt: skip
     sheet: str = setting(
-        "", label="Sheet", help="Of an Excel file; empty takes the first one with sequences.", group="Data"
-    )
+        "", label="Sheet", group="Data",
+        help="Sheet of an Excel file; name it where the first one with sequences, which empty takes, is not the one.",
+    )  # fmt: skip
     bad_files: Literal["refuse", "skip"] = setting(
-        "refuse",
-        label="Bad structure files",
-        help="Refuse stops before anything starts and names them; skip leaves them out.",
-        group="Data",
-    )
+        "refuse", label="Bad structure files", group="Data",
+        help="What happens where a structure file cannot be used: refuse stops before anything starts and names all "
+        "of them; skip leaves them out.",
+    )  # fmt: skip
     rows: Literal["file", "chain"] = setting(
-        "file",
-        label="Rows of structures",
-        help="One row a structure file with all of its chains, or one row a chain.",
-        group="Data",
-    )
+        "file", label="Rows of structures", group="Data",
+        help="One row a structure file with all of its chains, or one row a chain; choose chain for single proteins "
+        "whose files name their chains differently.",
+    )  # fmt: skip
     columns: ColumnSettings | None = None
     split: SplitSettings | None = None
 
@@ -62,15 +60,20 @@ class DataSource(Settings):
 class RunSpec(Settings):
     """One run. `data`, `model`, `strategy` are the three decisions; everything else has a default."""
 
-    name: str = setting("", label="Run name", help="Shown in lists; empty takes model, strategy and data.", group="Run")
+    name: str = setting(
+        "", label="Run name", group="Run",
+        help="Shown in lists; empty takes data, strategy and model.",
+    )  # fmt: skip
     data: DataSource = DataSource()
     model: ModelSettings = ModelSettings()
     strategy: AnyStrategySettings = HeadOnlySettings()
     training: TrainingSettings = TrainingSettings()
     launch: LaunchSettings = LaunchSettings()
     trackers: list[str] = setting(
-        [], label="Trackers", help="Remote trackers beside the local record, e.g. wandb.", group="Run"
-    )
+        [], label="Trackers", group="Run",
+        help="Remote trackers beside the local record (wandb, mlflow, comet, langfuse, tensorboard); name those where "
+        "others follow your runs.",
+    )  # fmt: skip
     tracking: TrackingSettings = TrackingSettings()
 
     @classmethod

@@ -10,7 +10,7 @@ from typing import Any
 
 import streamlit as st
 
-from molfun.settings import SettingInfo, Settings, describe_settings
+from molfun.settings import SettingInfo, Settings, default_in_words, describe_settings
 
 LR_STEP = 1e-5
 NUM_COLUMNS = 3
@@ -166,7 +166,8 @@ def _number(info: SettingInfo, label: str, value: Any, common: Mapping[str, Any]
 
 
 def _help(info: SettingInfo) -> str:
-    return f"{info.help} Has an effect where {info.depends_on}." if info.depends_on else info.help
+    effect = f" Has an effect where {info.depends_on}." if info.depends_on else ""
+    return f"{info.help} Default: {default_in_words(info)}.{effect}"
 
 
 def _choice_title(choice: str) -> str:
