@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from molfun.commands import data, parameters, predict, race, report, runs, scan, server, storage, trackers
+from molfun.commands import data, opening, parameters, predict, race, report, runs, scan, server, storage, trackers
 from molfun.errors import MolfunError
 
 app = typer.Typer(
@@ -19,6 +19,7 @@ server.register(app)
 app.add_typer(runs_app, name="runs")
 app.command("queue")(runs.queue)
 runs.register(runs_app)
+opening.register(runs_app)
 storage.register(app, runs_app)
 data.register(app)
 parameters.register(app)
@@ -48,7 +49,7 @@ def about(
 
 @app.command()
 def fit(
-    target: Annotated[str, typer.Argument(metavar="SPEC", help="A spec (YAML), a table, or the name of an example.")],
+    target: Annotated[str, typer.Argument(metavar="SPEC", help="A spec (YAML), a table, an example or a dataset.")],
     strategy: Annotated[str, typer.Option(help="head_only, lora, partial or full; replaces the spec's strategy.")] = "",
     changes: runs.Changes = None,
     detach: runs.Detach = False,
@@ -57,21 +58,21 @@ def fit(
     from rich.console import Console
 
     from molfun.home import data_home
-    from molfun.runs.advice import advise
-    from molfun.runs.plan import parse_changes, plan_run, read_target
+    from molfun.runs.advice import advise, introduce
+    from molfun.runs.plan import parse_changes
+    from molfun.runs.starting import plan_data
     from molfun.runs.submit import submit_run
     from molfun.runs.terminal import Follower
 
     home = data_home()
-    spec, dataset = plan_run(home, read_target(target), strategy=strategy, changes=parse_changes(changes or []))
+    spec, dataset = plan_data(home, target, strategy=strategy, changes=parse_changes(changes or []))
     for sentence in advise(spec, dataset):
         typer.echo(f"Note: {sentence}", err=True)
     folder = submit_run(home, spec)
     if detach:
         typer.echo(folder.id)
         return
-    counts = ", ".join(f"{count} {part}" for part, count in dataset.counts.items())
-    typer.echo(f"{spec.name}: {counts} rows; run {folder.id}")
+    typer.echo(introduce(spec, dataset, folder.id))
     raise typer.Exit(Follower(folder, Console()).follow())
 
 

@@ -16,6 +16,10 @@ from difflib import get_close_matches
 class MolfunError(Exception):
     """Base of all errors whose text is written for the user: what was expected, what came, what to do."""
 
+    def _render_traceback_(self) -> list[str]:
+        # Notebooks show this in the place of a traceback through files of ours, which tells a user nothing.
+        return [f"{type(self).__name__}: {self}"]
+
 
 class DataError(MolfunError):
     """A table, sequence, label or split that cannot be used as it is."""

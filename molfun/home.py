@@ -10,15 +10,18 @@ from molfun.errors import RunError
 ROOMS = ("runs", "datasets", "cache", "bin", "queue")
 
 
-def data_home() -> Path:
+def data_home(given: str | Path | None = None) -> Path:
     """Return the data folder, created if absent; only its owner may read it.
 
     It holds `runs/`, `datasets/`, `cache/`, `bin/` and `queue/`.
 
+    Args:
+        given: Another folder than the environment names; None takes that one.
+
     Raises:
         RunError: It cannot be made.
     """
-    root = Path(os.environ.get("MOLFUN_HOME") or Path.home() / ".molfun").expanduser().absolute()
+    root = Path(given or os.environ.get("MOLFUN_HOME") or Path.home() / ".molfun").expanduser().absolute()
     try:
         # mkdir gives its mode to the last folder only, so the root is made by itself.
         root.parent.mkdir(parents=True, exist_ok=True)

@@ -13,6 +13,7 @@ from molfun.ui import (
     evidence_panels,
     export_panels,
     panels,
+    repeat_panel,
     results,
     run_dialogs,
     run_facts,
@@ -111,7 +112,11 @@ if status.is_over and is_ours:
     results.draw_results(folder)
     results.draw_next_steps(folder)
     export_panels.draw_exports(folder)
-    evidence_panels.draw_evidence([folder], key="live.evidence")
+if is_ours:
+    with st.container(horizontal=True):
+        if status.is_over:
+            evidence_panels.draw_evidence([folder], key="live.evidence")
+        repeat_panel.draw_repeat(folder)
 
 if status.status != "queued" or folder.metrics_path.exists():
     st.subheader("Curves", anchor=False)

@@ -13,7 +13,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 HEAVY = ("torch", "transformers", "peft", "wandb", "langfuse")
 TORCH_FREE = (
-    *("molfun", "molfun.errors", "molfun.settings", "molfun.home", "molfun.cli", "molfun.terminal"),
+    *("molfun", "molfun.errors", "molfun.settings", "molfun.home", "molfun.cli", "molfun.library", "molfun.terminal"),
     *("molfun.structure_metrics", "molfun.superposition"),
     *("molfun.data*", "molfun.tracking*", "molfun.runs*", "molfun.ui*"),
     *("molfun.adapters", "molfun.adapters.alphabet", "molfun.adapters.card", "molfun.adapters.catalog"),

@@ -22,7 +22,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("molfun.training", "molfun.evaluation"),
     ("molfun.runs",),
     ("molfun.ui",),
-    ("app", "pages", "molfun.cli", "molfun.commands"),
+    ("app", "pages", "molfun.cli", "molfun.commands", "molfun.library"),
 )
 FLOOR_OF = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
 # Everything on the ground floor may raise errors, never the other way.

@@ -72,7 +72,7 @@ def _planned(
     from molfun.runs.store import new_run_id
 
     home, told = data_home(), parse_changes(changes)
-    planned = [plan_run(home, read_target(target), changes=told) for target in targets]
+    planned = [plan_run(home, read_target(target, home), changes=told) for target in targets]
     specs, dataset = [spec for spec, _ in planned], planned[0][1]
     first = specs[0].training.seed
     race_id = f"{new_run_id(dataset.name)}{SUFFIX}"
@@ -92,8 +92,9 @@ def _planned_folds(
     if len(targets) > 1:
         raise SettingError(f"--folds takes one spec, table or example, but {len(targets)} were given; give one.")
     stem = targets[0].rpartition("/")[2].rpartition(".")[0] or targets[0]
+    home = data_home()
     return plan_fold_race(
-        data_home(), read_target(targets[0]), f"{new_run_id(stem)}{FOLD_SUFFIX}", num_folds=folds, repeats=repeats,
+        home, read_target(targets[0], home), f"{new_run_id(stem)}{FOLD_SUFFIX}", num_folds=folds, repeats=repeats,
         changes=parse_changes(changes), kinds=kinds, num_seeds=seeds, grid=parse_grid(grid),
     )  # fmt: skip
 

@@ -48,6 +48,12 @@ def advise(spec: RunSpec, dataset: Dataset) -> list[str]:
     return [sentence for sentence in said if sentence]
 
 
+def introduce(spec: RunSpec, dataset: Dataset, run_id: str) -> str:
+    """Return the line with which a run begins on the screen: its name, its rows, its id."""
+    counts = ", ".join(f"{count} {part}" for part, count in dataset.counts.items())
+    return f"{spec.name}: {counts} rows; run {run_id}"
+
+
 def knowledge_gap(card: ModelCard, dataset: Dataset) -> str:
     """Return a sentence where a model was trained on other proteins than these, or an empty string."""
     known_for = dataset.about.get("suits")

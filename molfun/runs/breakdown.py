@@ -90,7 +90,7 @@ def read_question(
     if target in MODELS:
         question = ask_of_model(target, strategy=strategy, changes=changes, task=task, num_classes=num_classes)
         return question, None
-    spec, dataset = plan_run(home, read_target(target), strategy=strategy, changes=changes)
+    spec, dataset = plan_run(home, read_target(target, home), strategy=strategy, changes=changes)
     num_outputs = len(dataset.classes) or 1
     about = {"task": dataset.task, "num_outputs": num_outputs, "num_chains": dataset.num_chains}
     return Question(spec, about), dataset

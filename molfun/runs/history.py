@@ -12,8 +12,10 @@ import numpy as np
 import pandas as pd
 
 from molfun.errors import MolfunError
+from molfun.home import data_home
 from molfun.runs.status import RunStatus, run_status
 from molfun.runs.store import RunFolder, RunStore
+from molfun.runs.watch import ask_clusters
 from molfun.tracking.pool import READERS
 
 COLUMNS = (
@@ -32,6 +34,26 @@ def list_runs(home: Path) -> pd.DataFrame:
     """
     rows = [_row(folder) for folder in RunStore(home).list()]
     return pd.DataFrame(rows, columns=list(COLUMNS))
+
+
+def overview(*, home: str | Path | None = None) -> pd.DataFrame:
+    """Return all runs as a table, one row a run, the newest first: what `molfun.runs()` is.
+
+    Args:
+        home: The data folder; None takes `MOLFUN_HOME`.
+
+    Returns:
+        `id`, `name`, `state` and its `cause`, `strategy`, `model`, `weights`, `data` (the dataset's id), `task`,
+        `metric` with its `best` validation value and its `test` score (NaN where not known), `epoch` of `epochs`,
+        `created` (UTC), `minutes` at work, `tags`, `notes`.
+
+    Raises:
+        RunError: The data folder cannot be made.
+    """
+    folder = data_home(home)
+    ask_clusters(folder)
+    runs = list_runs(folder).drop(columns=["progress", "sparkline", "where"])
+    return runs.rename(columns={"status": "state", "dataset": "data"})
 
 
 def summarise(folder: RunFolder) -> dict[str, Any]:

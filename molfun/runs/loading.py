@@ -10,12 +10,11 @@ import torch
 
 from molfun.data.dataset import Dataset, load_dataset
 from molfun.data.settings import ONE_VALUE_A_ROW
-from molfun.errors import DataError, RunError
+from molfun.errors import DataError
 from molfun.evaluation.conformal import FEWEST_ROWS, Calibration, calibrate
 from molfun.evaluation.fold_intervals import FoldCalibration, calibrate_folds
 from molfun.evaluation.predictor import Predictor
 from molfun.evaluation.uncertainty import Ensemble
-from molfun.home import data_home
 from molfun.models.build import build_model
 from molfun.models.precision import Precision
 from molfun.models.structure import MolfunStructureModel
@@ -24,6 +23,7 @@ from molfun.runs.cross_validation import are_whole_folds
 from molfun.runs.folder import RunFolder
 from molfun.runs.spec import RunSpec
 from molfun.runs.steering import checkpoint_of
+from molfun.runs.store import place_run
 from molfun.training.build import build_strategy
 from molfun.training.checkpoint import load_weights
 from molfun.training.distributed import SingleDevice
@@ -57,7 +57,7 @@ def load(
         DataError: Its dataset is gone.
         SettingError: The device is absent.
     """
-    home, name = _place(run, home)
+    home, name = place_run(run, home)
     predictor = _load(name, home, device)
     _read_frozen([predictor], name, home, keep_frozen)
     return predictor
@@ -130,7 +130,7 @@ def load_together(
         RunError: As in `load`.
         SettingError: As there.
     """
-    home, name = _place(run, home)
+    home, name = place_run(run, home)
     names = [name, *others]
     members = [_load(own, home, device) for own in names]
     _read_frozen(members, name, home, keep_frozen)
@@ -189,13 +189,3 @@ def _sequences(rows: pd.DataFrame) -> list[tuple[str, ...]]:
 
 def _folder_of(name: str, home: Path) -> RunFolder:
     return RunFolder(checkpoint_of(home, name).parents[1])
-
-
-def _place(run: str | Path, home: Path | None) -> tuple[Path, str]:
-    """Return the data folder and the name of a run or checkpoint in it."""
-    path = Path(run)
-    if isinstance(run, Path) or path.is_absolute() or (path.is_dir() and (path / "spec.yaml").is_file()):
-        if path.parent.name != "runs" or not path.is_dir():
-            raise RunError(f"{path} is no run folder; expected MOLFUN_HOME/runs/<id>.")
-        return path.absolute().parents[1], path.name
-    return home or data_home(), str(run)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from molfun.adapters.catalog import find_model
-from molfun.data.dataset import Dataset
+from molfun.data.dataset import DATASET_ID, Dataset
 from molfun.data.examples import EXAMPLES, find_example
 from molfun.data.inputs import are_structures
 from molfun.data.settings import ColumnSettings, SplitSettings
@@ -26,11 +26,15 @@ STRUCTURE_MODEL = "esmfold_small"
 TABLE_ENDINGS = (".csv", ".tsv", ".txt", ".xlsx", ".parquet", ".fasta", ".fa", ".faa")
 
 
-def read_target(target: str) -> dict[str, Any]:
-    """Return the plain values of a spec file; or those that name an example or a table.
+def read_target(target: str, home: Path | None = None) -> dict[str, Any]:
+    """Return the plain values of a spec file; or those that name an example, a table or a saved dataset.
+
+    Args:
+        target: What a person named.
+        home: The data folder, whose datasets are known by their ids; None knows none.
 
     Raises:
-        SettingError: `target` is neither, or the file is no YAML mapping.
+        SettingError: `target` is none of these, or the file is no YAML mapping.
     """
     path = Path(target).expanduser()
     if target in EXAMPLES:
@@ -38,9 +42,11 @@ def read_target(target: str) -> dict[str, Any]:
     if path.suffix.lower() in TABLE_ENDINGS or (_exists(path) and are_structures(path)):
         return {"data": {"table": str(path.absolute())}}
     if not _exists(path):
+        if home is not None and DATASET_ID.fullmatch(target) and (home / "datasets" / target).is_dir():
+            return {"data": {"dataset": target}}
         hint = nearest(target, EXAMPLES) or f"; examples are {', '.join(EXAMPLES)}."
         shown = repr(printable(target, SHOWN_CHARACTERS))
-        raise SettingError(f"Neither a spec file nor an example is named {shown}{hint}")
+        raise SettingError(f"Neither a spec file, an example nor a saved dataset is named {shown}{hint}")
     values = load_mapping(path)
     RunSpec.parse(values)
     return table_beside(values, path.parent.absolute())

@@ -39,9 +39,28 @@ def resolve_data(home: Path, source: DataSource, card: ModelCard) -> Dataset:
     check_source(source)
     root = home / "datasets"
     dataset = load_dataset(root, source.dataset) if source.dataset else _save_table(root, source, card)
+    check_hash(dataset, source.sha256)
     if not source.table:
         _check_saved(dataset, card)
     return dataset
+
+
+def check_hash(dataset: Dataset, expected: str) -> None:
+    """Hold that a dataset has the content that was asked for.
+
+    Args:
+        dataset: The data.
+        expected: First digits of its hash; empty takes any data.
+
+    Raises:
+        DataError: It has another one.
+    """
+    found = str(dataset.about.get("sha256", ""))
+    if expected and not found.startswith(expected):
+        raise DataError(
+            f"Expected data with the hash {expected[:16]}, but the dataset {dataset.id!r} has {found[:16]}: its rows, "
+            "columns or split are others. Take the data that the run was trained on, or leave data.sha256 out."
+        )
 
 
 def check_source(source: DataSource) -> None:
@@ -95,10 +114,30 @@ def read_source(source: DataSource, card: ModelCard) -> SourceTable:
     path = Path(source.table).expanduser()
     values = Path(source.values).expanduser() if source.values else None
     frame = read_input(path, values=values, sheet=source.sheet, bad_files=source.bad_files, rows=source.rows)
+    about = {"source": path.name}
+    return judged(frame, source, card, shown=f"The table {path.name}", name=path.stem, about=about)
+
+
+def judged(
+    frame: pd.DataFrame, source: DataSource, card: ModelCard, *, shown: str, name: str, about: dict[str, Any]
+) -> SourceTable:
+    """Return a table with the columns that are told or guessed, once it is known that a model can read it.
+
+    Args:
+        frame: As `read_table` gives it.
+        source: Where columns and split are told.
+        card: The model.
+        shown: What the table is called in messages.
+        name: Of the dataset that it becomes.
+        about: Kept with the dataset.
+
+    Raises:
+        DataError: The model cannot read it.
+    """
     columns = complete_columns(frame, source.columns)
     problems = check_table(frame, columns, letters=card.alphabet.letters, max_residues=card.num_residues_limit)
-    refuse(problems, f"The table {path.name} cannot be used with {card.title}")
-    return SourceTable(frame, columns, source.split or SplitSettings(), path.stem, {"source": path.name})
+    refuse(problems, f"{shown} cannot be used with {card.title}")
+    return SourceTable(frame, columns, source.split or SplitSettings(), name, about)
 
 
 def split_of_example(name: str, given: SplitSettings | None) -> SplitSettings:

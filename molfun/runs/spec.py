@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -53,6 +54,11 @@ class DataSource(Settings):
         help="One row a structure file with all of its chains, or one row a chain; choose chain for single proteins "
         "whose files name their chains differently.",
     )  # fmt: skip
+    sha256: str = setting(
+        "", label="Hash of the data", group="Data", level="advanced", pattern=r"^([0-9a-f]{8,64})?$",
+        help="First 8 to 64 digits of the content hash that the data must have, or nothing starts; files that repeat a "
+        "run hold it, empty takes any data.",
+    )  # fmt: skip
     columns: ColumnSettings | None = None
     split: SplitSettings | None = None
 
@@ -99,6 +105,37 @@ class RunSpec(Settings):
         for path, value in changes.items():
             _assign(values, path, value)
         return type(self).parse(values)
+
+
+def flatten(values: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield the dotted name and the value of every single setting.
+
+    >>> dict(flatten({"training": {"epochs": 3}, "strategy.lr": 1e-3}))
+    {'training.epochs': 3, 'strategy.lr': 0.001}
+    """
+    for name, value in values.items():
+        if isinstance(value, Mapping):
+            yield from flatten(value, f"{before}{name}.")
+        else:
+            yield f"{before}{name}", value
+
+
+def as_text(value: Any) -> str:
+    """Return a value as it is written after `--set name=`: what reads the same there.
+
+    >>> as_text(1e-05), as_text("lora"), as_text("1e5"), as_text(None), as_text(["q_proj", "v_proj"])
+    ('1e-05', 'lora', '"1e5"', 'null', '["q_proj", "v_proj"]')
+    """
+    if isinstance(value, str) and value and _reads_as_itself(value):
+        return value
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _reads_as_itself(text: str) -> bool:
+    try:
+        return text.strip() == text and bool(_scalar(text) == text)
+    except SettingError:
+        return False
 
 
 def _assign(values: dict[str, Any], path: str, value: Any) -> None:

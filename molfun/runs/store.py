@@ -9,11 +9,12 @@ from contextlib import suppress
 from pathlib import Path
 
 from molfun.errors import RunError, nearest
+from molfun.home import data_home
 from molfun.runs.files import replace_text
 from molfun.runs.folder import RunFolder
 from molfun.runs.spec import RunSpec
 
-__all__ = ["RUN_ID", "RunFolder", "RunStore", "new_run_id"]
+__all__ = ["RUN_ID", "RunFolder", "RunStore", "new_run_id", "place_run"]
 
 RUN_ID = re.compile(r"[a-z0-9][a-z0-9-]{0,99}")
 
@@ -87,6 +88,24 @@ class RunStore:
         if not RUN_ID.fullmatch(run_id):
             raise RunError(f"{run_id!r} is no run id; expected lower-case letters, digits and dashes, 100 at most.")
         return self.root / run_id
+
+
+def place_run(run: str | Path, home: Path | None = None) -> tuple[Path, str]:
+    """Return the data folder of a run, and the run's name in it.
+
+    Args:
+        run: An id, with "/last" or another checkpoint behind it where one is meant; or a run's folder.
+        home: The data folder of an id; None takes `MOLFUN_HOME`.
+
+    Raises:
+        RunError: A folder is none of a run.
+    """
+    path = Path(run)
+    if isinstance(run, Path) or path.is_absolute() or (path.is_dir() and (path / "spec.yaml").is_file()):
+        if path.absolute().parent.name != "runs" or not path.is_dir():
+            raise RunError(f"{path} is no run folder; expected MOLFUN_HOME/runs/<id>.")
+        return path.absolute().parents[1], path.name
+    return home or data_home(), str(run)
 
 
 def _is_run(path: Path) -> bool:

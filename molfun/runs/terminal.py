@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
+from typing_extensions import override
 
 from molfun.runs import control
 from molfun.runs.folder import RunFolder
@@ -143,6 +144,20 @@ class Follower:
         )
         self.console.print(f"Run folder: {self.folder.path}", soft_wrap=True, highlight=False)
         return EXIT_CODES.get(status.status, 1)
+
+
+class Bystander(Follower):
+    """Shows a run until it ends; Ctrl-C ends the showing alone, which the caller hears of as usual."""
+
+    @override
+    def _interrupted(self) -> bool:
+        self.console.print(goes_on(self.folder.id), soft_wrap=True, highlight=False, markup=False)
+        raise KeyboardInterrupt
+
+
+def goes_on(run_id: str) -> str:
+    """Return what is said where somebody stops to wait for a run from Python."""
+    return f'The run goes on. Follow it with molfun.Run("{run_id}").show(), stop and save it with .stop().'
 
 
 def _numbers(epochs: pd.DataFrame) -> list[tuple[int, int]]:

@@ -1,12 +1,16 @@
-"""What was done to a run while it trained, as marks for its curves. Events in, values out."""
+"""What was done to a run while it trained, as marks for its curves."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
+from molfun.runs.folder import RunFolder
 from molfun.tracking.names import is_count
+from molfun.tracking.reader import read_events
 
 # Acts that are one word on a curve. "go_on" is left out: no step passes while a run is paused.
 WORDS = {"pause": "paused", "checkpoint": "saved", "stop_after_epoch": "last epoch"}
@@ -65,3 +69,17 @@ def _label(event: Mapping[str, Any]) -> str:
     if action == "epochs" and isinstance(epochs, int):
         return f"{epochs:,} epochs"
     return WORDS.get(action, "")
+
+
+@lru_cache(maxsize=64)
+def _markers(path: Path, modified: int, size: int) -> tuple[Marker, ...]:
+    return tuple(markers_of(read_events(path)))
+
+
+def read_markers(folder: RunFolder) -> tuple[Marker, ...]:
+    """Return what was done to a run while it trained; its events are read again only when there are new ones."""
+    try:
+        stat = folder.events_path.stat()
+    except OSError:
+        return ()
+    return _markers(folder.events_path, stat.st_mtime_ns, stat.st_size)

@@ -5,24 +5,21 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache, partial
-from pathlib import Path
+from functools import partial
 
 import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
-from molfun.data.settings import PRIMARY_METRIC, lower_is_better
+from molfun.data.settings import lower_is_better
 from molfun.errors import MolfunError
 from molfun.runs.alerts import Alert, find_alerts
-from molfun.runs.spec import RunSpec
 from molfun.runs.status import RunStatus
 from molfun.runs.store import RunFolder
-from molfun.tracking.reader import read_events
 from molfun.ui import charts, shell, text
 from molfun.ui.live_chart import draw_live_chart
-from molfun.ui.markers import Marker, markers_of
-from molfun.ui.run_curves import USUAL_SMOOTHING, follow, read_curves
+from molfun.ui.markers import Marker, read_markers
+from molfun.ui.run_curves import USUAL_SMOOTHING, follow, judged_by, read_curves
 from molfun.ui.series import best_position, column
 
 REFRESH_SECONDS = 2
@@ -46,20 +43,6 @@ def told_smoothing() -> float:
     return min(max(told, 0.0), 0.99) if math.isfinite(told) else USUAL_SMOOTHING
 
 
-@lru_cache(maxsize=64)
-def _markers(path: Path, modified: int, size: int) -> tuple[Marker, ...]:
-    return tuple(markers_of(read_events(path)))
-
-
-def read_markers(folder: RunFolder) -> tuple[Marker, ...]:
-    """Return what was done to a run while it trained; its events are read again only when there are new ones."""
-    try:
-        stat = folder.events_path.stat()
-    except OSError:
-        return ()
-    return _markers(folder.events_path, stat.st_mtime_ns, stat.st_size)
-
-
 def interval(status: RunStatus) -> float | None:
     """Return seconds between refreshes, None for a run that will not change."""
     return None if status.is_over else REFRESH_SECONDS
@@ -77,19 +60,6 @@ def kept_note(monitor: str) -> str:
         return "The lowest so far; the weights of its epoch are kept."
     which = "lowest" if lower_is_better(monitor) else "highest"
     return f"Of the epoch with the {which} {text.metric_inline(monitor)} so far, whose weights are kept."
-
-
-def judged_by(folder: RunFolder) -> tuple[str, str]:
-    """Return the metric by which people judge the task of a run, and what the run chooses its best epoch by.
-
-    Those of a run whose spec cannot be read are "spearman" and "val_loss".
-    """
-    try:
-        spec = folder.spec
-    except MolfunError:
-        spec = RunSpec()
-    task = spec.data.columns.task if spec.data.columns else "regression"
-    return PRIMARY_METRIC[task], spec.strategy.monitor
 
 
 def draw_curves(folder: RunFolder, status: RunStatus, view: View) -> None:

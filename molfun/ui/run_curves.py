@@ -12,8 +12,11 @@ from weakref import WeakKeyDictionary
 import numpy as np
 import pandas as pd
 
+from molfun.data.settings import PRIMARY_METRIC
+from molfun.errors import MolfunError
 from molfun.runs.alerts import Alert
 from molfun.runs.folder import RunFolder
+from molfun.runs.spec import RunSpec
 from molfun.tracking.pool import READERS
 from molfun.tracking.reader import MetricsReader
 from molfun.ui.series import MAX_POINTS, Floats, Positions, Smoothed, Thinned, column, decimate
@@ -195,3 +198,16 @@ def read_curves(folder: RunFolder) -> tuple[StepCurves, pd.DataFrame]:
     """Return (curves over steps, table of epochs) of a run, up to date."""
     curves, reader = follow(folder.metrics_path)
     return curves.update(reader)
+
+
+def judged_by(folder: RunFolder) -> tuple[str, str]:
+    """Return the metric by which people judge the task of a run, and what the run chooses its best epoch by.
+
+    Those of a run whose spec cannot be read are "spearman" and "val_loss".
+    """
+    try:
+        spec = folder.spec
+    except MolfunError:
+        spec = RunSpec()
+    task = spec.data.columns.task if spec.data.columns else "regression"
+    return PRIMARY_METRIC[task], spec.strategy.monitor

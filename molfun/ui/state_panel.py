@@ -11,9 +11,9 @@ from molfun.runs.queue import read_queue, why_waiting
 from molfun.runs.status import REMOTE, RunStatus, run_status
 from molfun.runs.store import RunFolder
 from molfun.ui import controls, run_facts, shell, text
-from molfun.ui.panels import interval, judged_by, kept_epoch, kept_note
+from molfun.ui.panels import interval, kept_epoch, kept_note
 from molfun.ui.queue_panels import GPU_AGE_SECONDS
-from molfun.ui.run_curves import read_curves
+from molfun.ui.run_curves import judged_by, read_curves
 from molfun.ui.tracker_panels import draw_remotes
 
 # A run that ended changes only where somebody resumes it elsewhere.

@@ -35,7 +35,7 @@ def test_a_spec_is_counted_with_its_data(home: Path, tmp_path: Path) -> None:
 
 
 def test_what_cannot_be_is_said(home: Path) -> None:
-    assert molfun("antiberti").startswith("Neither a spec file nor an example is named 'antiberti'")
+    assert molfun("antiberti").startswith("Neither a spec file, an example nor a saved dataset is named 'antiberti'")
     assert molfun("antiberty", "--task", "foo").startswith("Setting 'task' is 'foo'; should be 'regression'")
     assert molfun("antiberty", "--classes", "1") == "--classes is 1; expected 2 or more."
     assert "did you mean 'query'?" in molfun("antiberty", "--set", "strategy.target_modules=[querry]")

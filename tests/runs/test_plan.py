@@ -96,7 +96,7 @@ def test_read_target_takes_examples_specs_and_tables(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (None, "Neither a spec file nor an example is named"),
+        (None, "Neither a spec file, an example nor a saved dataset is named"),
         ("- 1\n", "holds no settings; expected YAML"),
         ("trainin: {}\n", "Unknown setting 'trainin', did you mean 'training'"),
         ("training: {epochs: 0}\n", "Setting 'training.epochs' is 0"),

@@ -35,7 +35,7 @@ def folder(tmp_path: Path) -> Path:
 def test_a_folder_and_a_structure_file_are_named_as_tables_are(folder: Path) -> None:
     assert read_target(str(folder)) == {"data": {"table": str(folder)}}
     assert read_target(str(folder / "c1.pdb")) == {"data": {"table": str(folder / "c1.pdb")}}
-    with pytest.raises(SettingError, match="Neither a spec file nor an example is named"):
+    with pytest.raises(SettingError, match="Neither a spec file, an example nor a saved dataset is named"):
         read_target(str(folder / "absent.pdb"))
 
 

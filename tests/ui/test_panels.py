@@ -10,7 +10,8 @@ from molfun.data.settings import ColumnSettings
 from molfun.runs.spec import DataSource, RunSpec
 from molfun.runs.store import RunStore
 from molfun.training.settings import HeadOnlySettings
-from molfun.ui.panels import judged_by, kept_epoch, kept_note
+from molfun.ui.panels import kept_epoch, kept_note
+from molfun.ui.run_curves import judged_by
 
 EPOCHS = pd.DataFrame(
     {
