@@ -1,23 +1,21 @@
-"""The written pages: relative links and images exist, settings are documented, no file names a private place."""
+"""The written pages: pictures, quoted code and generated parts are those of today, no file names a private place."""
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import re
 import subprocess
 import sys
 from pathlib import Path
-from types import ModuleType
 
 import pytest
 
 from molfun.adapters.catalog import MODELS
 from tests.browser.test_gallery import AT_WORK, EMPTY, NARROW, SCHEMES
+from tests.docs.links import targets_in
+from tests.docs.scripts import script
 
 ROOT = Path(__file__).parents[1]
-PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
-LINK = re.compile(r"!?\[[^\]]*\]\(\s*<?([^)\s>]+)>?(?:\s+\"[^\"]*\")?\s*\)|<img[^>]*\bsrc=\"([^\"]+)\"")
 SKIPPED_FOLDERS = re.compile(r"(?:^|/)(?:\.(?!ci/|streamlit/)[^/]+|build|dist|__pycache__|[^/]+\.egg-info)/")
 # Hosts of package registries and folders of one machine; split so that this file does not name them itself.
 FORBIDDEN = re.compile(
@@ -43,33 +41,15 @@ def tracked_texts() -> list[Path]:
     return [path for path in paths if path.is_file() and b"\0" not in path.read_bytes()[:4096]]
 
 
-def links_in(page: Path) -> list[str]:
-    """Return targets of links and images on a page that lie in this repository."""
-    text = re.sub(r"(?s)```.*?```", "", page.read_text(encoding="utf-8"))
-    targets = [first or second for first, second in LINK.findall(text)]
-    return [t.split("#")[0] for t in targets if not re.match(r"[a-z]+:|#", t)]
-
-
-@pytest.mark.parametrize("page", PAGES, ids=lambda p: p.relative_to(ROOT).as_posix())
-def test_links_and_images_exist(page: Path) -> None:
-    missing = [target for target in links_in(page) if not (page.parent / target).exists()]
-    assert missing == []
-
-
 def test_every_screen_is_in_the_gallery() -> None:
     pictures = {f"{name}-{scheme}" for name in (*EMPTY, *AT_WORK) for scheme in SCHEMES} | {
         f"{n}-narrow" for n in NARROW
     }
     folder = ROOT / "docs" / "images" / "gallery"
     assert {path.stem for path in folder.iterdir()} == pictures
-    shown = [target for target in links_in(ROOT / "docs" / "gallery.md") if target.endswith(".png")]
+    page = (ROOT / "docs" / "gallery.md").read_text(encoding="utf-8")
+    shown = [target for target in targets_in(page) if target.endswith(".png")]
     assert sorted(shown) == sorted(f"images/gallery/{name}.png" for name in pictures)
-
-
-def test_links_are_found(tmp_path: Path) -> None:
-    page = tmp_path / "page.md"
-    page.write_text('[a](x.md#part) ![b](img/y.png "t") <img width="5" src="z.png"> [c](https://q.example) [d](#here)')
-    assert links_in(page) == ["x.md", "img/y.png", "z.png"]
 
 
 def test_no_file_names_a_private_place() -> None:
@@ -99,16 +79,6 @@ def test_constraints_pin_every_line() -> None:
     pins = [line for line in lines if line and not line.startswith("#")]
     assert [line for line in pins if not re.fullmatch(r"[\w.-]+==[\w.]+", line)] == []
     assert any(line.startswith("torch==") for line in pins)
-
-
-def script(name: str) -> ModuleType:
-    """Return a script of docs/ as a module."""
-    spec = importlib.util.spec_from_file_location(name, ROOT / "docs" / f"{name}.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def test_readme_tree_is_that_of_today() -> None:
