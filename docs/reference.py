@@ -167,10 +167,10 @@ def commands_page() -> str:
 
 
 def walk(command: Any, name: str) -> Iterator[tuple[str, Any]]:
-    """Yield (name, command) of every command below one; groups themselves are left out."""
+    """Yield (name, command) of one and of every command below it; groups without options are left out."""
     for word, inner in getattr(command, "commands", {}).items():
         yield from walk(inner, f"{name} {word}")
-    if not hasattr(command, "commands"):
+    if not hasattr(command, "commands") or shown(command):
         yield name, command
 
 

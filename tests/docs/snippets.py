@@ -74,4 +74,4 @@ def indented_commands(text: str) -> Iterator[str]:
     for line in rest.splitlines():
         if re.match(r"    (?:python|molfun|pytest|\.venv/bin/molfun) ", line):
             yield line.strip().removeprefix(".venv/bin/").partition("  ")[0].partition(" #")[0]
-    yield from re.findall(r"`((?:molfun|python -m benchmarks\.|pytest tests)[^`\n]*)`", rest)
+    yield from re.findall(r"`((?:molfun |python -m benchmarks\.|pytest tests)[^`\n]*)`", rest)

@@ -30,7 +30,17 @@ from tests.real_runs import kill_all
 PATIENCE_SECONDS = 900
 ALL = [block for page in PAGES for block in blocks_on(page)]
 COMMANDS: dict[str, Any] = dict(script("reference").walk(typer.main.get_command(app), "molfun"))
-TO_RUN = [page for page in PAGES if any(block.runs for block in blocks_on(page))]
+# The Python of tutorials runs as notebooks (tests/docs/test_notebooks.py); here only what stands beside it.
+AS_NOTEBOOKS = ROOT / "docs" / "tutorials"
+
+
+def to_run(page: Path) -> list[Block]:
+    """Return the blocks of a page, those of tutorials' Python left out."""
+    blocks = blocks_on(page)
+    return [block for block in blocks if page.parent != AS_NOTEBOOKS or block.kind != "python"]
+
+
+TO_RUN = [page for page in PAGES if any(block.runs for block in to_run(page))]
 
 
 def place(block: Block) -> str:
@@ -67,7 +77,7 @@ def test_page_runs(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
     folder = tmp_path / "work"
     folder.mkdir()
-    todo = [asdict(block) for block in prepared(blocks_on(page), folder) if block.runs]
+    todo = [asdict(block) for block in prepared(to_run(page), folder) if block.runs]
     listed = tmp_path / "blocks.json"
     listed.write_text(json.dumps(todo), encoding="utf-8")
     command = [sys.executable, str(Path(__file__).with_name("page_runner.py")), str(listed)]
@@ -132,7 +142,7 @@ def problem_of(command: str) -> str:
     Placeholders (`[--with-data]`, `a|b`, `...`) are read as if they were there.
     """
     try:
-        words = shlex.split(re.sub(r"[\[\]|…]|\.\.\.", " ", command))
+        words = shlex.split(re.sub(r"\[OPTIONS\]|[\[\]|…]|\.\.\.", " ", command))
     except ValueError as error:
         return str(error)
     if words[:1] == ["molfun"]:
@@ -147,13 +157,13 @@ def problem_of(command: str) -> str:
 
 def problem_of_molfun(words: list[str]) -> str:
     """Return what is wrong with a command line of Molfun."""
-    names = [" ".join(words[:n]) for n in (3, 2) if " ".join(words[:n]) in COMMANDS]
-    if not names:
-        groups = {name.rpartition(" ")[0] for name in COMMANDS}
-        is_group = (
-            any(word == "COMMAND" or word.startswith("-") for word in words[1:2]) or " ".join(words[:2]) in groups
-        )
-        return "" if len(words) == 1 or is_group else "no such command"
+    groups = {name.rpartition(" ")[0] for name in COMMANDS}
+    names = [name for n in (3, 2) if (name := " ".join(words[:n])) in COMMANDS]
+    if not names and (words[1:] in ([], ["COMMAND", "--help"]) or " ".join(words) in groups):
+        return ""
+    if not names and not words[1].startswith("-"):
+        return "no such command"
+    names = names or words[:1]
     known = {option for part in COMMANDS[names[0]].params for option in part.opts} | {"--help"}
     odd = [word for word in words if word.startswith("-") and word.partition("=")[0] not in known]
     return f"{names[0]} has no {', '.join(odd)}" if odd else ""
@@ -181,6 +191,8 @@ def test_commands_that_are_shown_exist() -> None:
         ("molfun fit SPEC --set training.epochs=3", ""),
         ("molfun fitt v_genes", "no such command"),
         ("molfun runs", ""),
+        ("molfun --help", ""),
+        ("molfun --halp", "molfun has no --halp"),
         ("molfun report RUN -o out.zip [--with-data]", ""),
         ("molfun report RUN --with-date", "molfun report has no --with-date"),
         ("python -m benchmarks.nothing", "no module benchmarks.nothing"),
