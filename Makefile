@@ -28,7 +28,7 @@ install = echo "Installing $(1) ..."; \
 	grep '^ERROR' $(VENV)/pip.log | head -n 2 >&2; \
 	$(call stop,$(1) could not be installed; $(VENV)/pip.log says why. Check the network and the free disk space and run make again.); }
 
-.PHONY: help app test bench lint format constraints gallery browser slurm mmseqs clean FORCE
+.PHONY: help app test docs bench study lint lower dist format constraints gallery browser slurm mmseqs clean FORCE
 
 help: ## Show this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1@\2/p' Makefile | awk -F@ '{ printf "%-18s %s\n", $$1, $$2 }'
@@ -51,13 +51,30 @@ bench: $(TESTS) ## Measure speed and memory beside the peers
 	@$(call install,the peers,--constraint constraints.txt --no-build-isolation --editable ".[bench]")
 	@set -e; for name in $(BENCHMARKS); do echo; echo "## $$name"; $(PY) -m benchmarks.$$name $(ARGS); done
 
+study: $(TESTS) browser ## Measure the strategies at several training sizes; what docs/study.csv has is kept
+	@$(PY) -m benchmarks.study $(ARGS)
+	@$(PY) docs/study.py --write --picture
+
+lower: $(TESTS) ## Try the oldest versions that pyproject.toml allows
+	@$(PY) -m pytest tests/packaging/test_lower.py $(ARGS)
+
+dist: $(TESTS) ## Build the wheel and the source distribution into dist/
+	@rm -rf build dist
+	@for kind in sdist wheel; do $(PY) -c "from setuptools import build_meta; build_meta.build_$$kind('dist')" >$(VENV)/build.log 2>&1 || \
+	$(call stop,The $$kind could not be built; $(VENV)/build.log says why.); done
+	@ls dist
+
+docs: $(TESTS) ## Build the documentation into site/
+	@NO_MKDOCS_2_WARNING=1 $(PY) -m mkdocs build --strict --quiet
+	@echo "Open site/index.html."
+
 format: $(TESTS) ## Rewrite the code in the project's style
 	@$(PY) -m ruff check --fix .
 	@$(PY) -m ruff format .
 
 constraints: $(TESTS) ## Pin what .venv holds now as the tested set
 	@{ sed -n '/^#/p' constraints.txt; \
-	$(PY) -m pip freeze --all --exclude-editable | grep '==' | grep -vE '^(pip|antiberty|ANARCI|mavenn)==' | sed 's/+cpu$$//'; } >$(VENV)/pins
+	$(PY) -m pip freeze --all --exclude-editable | grep '==' | grep -vE '^(pip|antiberty|ANARCI|mavenn|aaanalysis|p-scldata)==' | sed 's/+cpu$$//'; } >$(VENV)/pins
 	@mv $(VENV)/pins constraints.txt
 
 gallery: $(TESTS) browser ## Take the pictures of docs/gallery.md anew
@@ -65,7 +82,7 @@ gallery: $(TESTS) browser ## Take the pictures of docs/gallery.md anew
 	@MOLFUN_SCREENSHOTS=docs/images/gallery $(PY) -m pytest tests/browser/test_gallery.py $(ARGS)
 
 clean: ## Remove .venv and caches; runs and datasets stay
-	rm -rf $(VENV) build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) build dist site *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # Scripts in .venv hold the path that they were made in: a folder that was moved or copied is set up again.
