@@ -8,7 +8,7 @@ import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
-from molfun.data.example_structures import FOLDER
+from molfun.data.example_structures import COMPLEX, FOLDER
 
 LETTERS = "ACDEFGHIKLMNPQRSTVWY"
 NUM_ROWS = 40
@@ -33,11 +33,11 @@ def gb1(folder: Path) -> str:
 
 
 def structures(folder: Path) -> str:
-    """Write my_structures/, four files of single chains, and affinities.csv with a value for each."""
+    """Write my_structures/, ten files of single chains, and affinities.csv with a value for each."""
     target = folder / "my_structures"
     target.mkdir()
     names = []
-    for path in sorted(FOLDER.glob("*.gz"), key=lambda path: path.stat().st_size)[:4]:
+    for path in sorted(path for path in FOLDER.glob("*.gz") if not path.name.startswith(COMPLEX)):
         (target / path.stem).write_bytes(gzip.decompress(path.read_bytes()))
         names.append(path.name.partition(".")[0])
     (folder / "affinities.csv").write_text("\n".join(["name,kd", *(f"{n},{i}.5" for i, n in enumerate(names))]) + "\n")
