@@ -22,7 +22,7 @@ PARENT = "MOLFUN_PARENT"
 
 CANCELLED = "Cancelled before its turn came; nothing was trained."
 ENDED_AT_ONCE = "Ended at once on request; the last steps are not saved."
-RESUME = "Resume the run to go on from its last checkpoint."
+RESUME = "Resume the run: it goes on from its last checkpoint, or begins anew where none was written yet."
 DISK_FULL = "The disk is full. Free some room (page Settings, or `molfun clean`), then resume the run."
 INTERRUPTED = (
     "The cluster took the machines back (time limit or preemption); the run is queued again and goes on from its last "

@@ -21,11 +21,12 @@ from threading import Thread
 
 import psutil
 
-from molfun.errors import MolfunError, printable
+from molfun.errors import MolfunError
 from molfun.runs.folder import RunFolder
 from molfun.runs.process import identity_of
+from molfun.runs.refusals import explain, raw_words
 from molfun.runs.remotes import change_cursor, cursor_path, read_cursor
-from molfun.runs.secrets import guard_streams, redact, secret_values
+from molfun.runs.secrets import guard_streams
 from molfun.runs.sending import Sender
 from molfun.runs.status import run_status
 from molfun.tracking.catalog import build_tracker
@@ -41,7 +42,6 @@ START_SECONDS = 10.0
 GRACE_SECONDS = 30.0
 MAX_PAUSE_SECONDS = 60.0
 UNFINISHED = 75  # EX_TEMPFAIL of sysexits.h
-MAX_LETTERS = 300
 
 
 class Loop:
@@ -91,7 +91,7 @@ class Loop:
     def _note_failure(self, error: Exception) -> None:
         self.failures += 1
         words = explain(error)
-        logger.warning("Not sent to %s: %s", self.name, words)
+        logger.warning("Not sent to %s: %s (%s)", self.name, words, raw_words(error))
         with suppress(OSError):  # on a full disk
             change_cursor(self.folder, self.name, error=words, failures=self.failures, tried=time.time())
 
@@ -125,14 +125,6 @@ class Loop:
             if time.monotonic() - began > limit:
                 self._note_failure(TimeoutError(f"no answer within {limit:.0f} seconds"))
                 leave(UNFINISHED) if is_over else begin_anew()
-
-
-def explain(error: Exception) -> str:
-    """Return why sending did not succeed, in one line without secrets."""
-    text = redact(str(error), secret_values(os.environ)).strip()
-    first = text if isinstance(error, MolfunError) else (text.splitlines() or [""])[0]
-    said = first if isinstance(error, MolfunError) else f"{type(error).__name__}: {first}".rstrip(": ")
-    return printable(" ".join(said.split()), MAX_LETTERS)
 
 
 def begin_anew() -> None:

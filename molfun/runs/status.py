@@ -152,7 +152,7 @@ def _loss(state: Mapping[str, Any]) -> str:
     where = f" after step {step}" if step else " before the first step"
     return (
         f"The process ended{where} without saying why: killed, out of memory, or the machine was restarted. "
-        "The end of the log may tell more; the run can be resumed from its last checkpoint."
+        "The end of the log may tell more; the run can be resumed, from its last checkpoint where one was written."
     )
 
 

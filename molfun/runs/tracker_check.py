@@ -7,8 +7,9 @@ import sys
 import tempfile
 from pathlib import Path
 
+from molfun.runs.refusals import explain
 from molfun.runs.secrets import guard_streams
-from molfun.runs.sender_process import explain, leave
+from molfun.runs.sender_process import leave
 from molfun.tracking.catalog import build_tracker
 
 

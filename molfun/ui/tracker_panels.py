@@ -21,6 +21,11 @@ ICONS = {
     "done": ":material/cloud_done:", "sending": ":material/cloud_upload:", "offline": ":material/cloud_off:",
     "waiting": ":material/schedule_send:",
 }  # fmt: skip
+# What becomes of what was not sent, by whether the run is over.
+KEPT = {
+    False: "Nothing is lost: the record is here, and sending is tried again by itself.",
+    True: "Nothing is lost: the record is here, and *Send now* tries again.",
+}
 PLACES = {
     "environment": "Set in the environment",
     "keyring": "Kept in the keyring",
@@ -44,7 +49,7 @@ def draw_remotes(folder: RunFolder, status: RunStatus) -> None:
                 )  # fmt: skip
     for remote in remotes:
         if remote.error:
-            st.caption(shell.plain(f"{remote.title}: {remote.error}"))
+            st.caption(f"{shell.plain(f'{remote.title}: {remote.error}')} {KEPT[status.is_over]}")
     left = [remote for remote in remotes if remote.state in ("offline", "waiting")]
     if status.is_over and left:
         _draw_send(folder, left)
@@ -85,7 +90,8 @@ def _state(card: TrackerCard, *, is_installed: bool) -> str:
     needed = [card.address] if card.needs_address else list(card.keys)
     if not names:
         return "ready"
-    return "key found" if all(place_of(name) for name in needed) else "no key found"
+    what = "address" if card.needs_address else "key"
+    return f"{what} found" if all(place_of(name) for name in needed) else f"no {what} found"
 
 
 def variables_of(card: TrackerCard) -> list[str]:

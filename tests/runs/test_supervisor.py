@@ -119,7 +119,7 @@ def test_a_killed_supervisor_takes_everything_along_and_a_resume_finishes_the_ru
     assert_nothing_is_left(two)
     status = run_status(two)
     assert status.status == "lost"
-    assert "can be resumed from its last checkpoint" in status.cause
+    assert "can be resumed, from its last checkpoint" in status.cause
     assert_resumes_to_the_end(two)
 
 
