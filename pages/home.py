@@ -7,7 +7,7 @@ import streamlit as st
 from molfun.data.dataset import list_datasets
 from molfun.runs.history import list_runs
 from molfun.runs.status import RunStatus
-from molfun.ui import run_table, shell, start, text, theme
+from molfun.ui import first_steps, run_table, shell, start, text, theme
 
 RECENT, MAX_OPEN = 8, 5
 REFRESH_SECONDS = 5
@@ -41,6 +41,8 @@ def draw_open() -> None:
     if len(runs) > MAX_OPEN:
         st.page_link(shell.RUNS, label=f"{len(runs) - MAX_OPEN} more in the queue", icon=":material/list_alt:")
 
+
+first_steps.draw_on_home()
 
 num_open = st.session_state["home.num_open"] = len(shell.open_runs())
 if num_open:

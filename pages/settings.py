@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from molfun.runs.disk import disk_use
-from molfun.ui import machine_panels, shell, storage_panels, tracker_panels
+from molfun.ui import first_steps, machine_panels, shell, storage_panels, tracker_panels
 
 shell.page_title("Settings", "This machine, the disk, and what was deleted.")
 
 storage_panels.say_what_was_done()
 storage_panels.section("This machine")
 machine_panels.draw_machine()
+first_steps.draw_switch()
 
 storage_panels.section("Trackers")
 with shell.sentences():

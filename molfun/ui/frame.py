@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from molfun.ui import identity, shell
+from molfun.ui import first_steps, identity, shell
 from molfun.ui.password import password_stamp
 from molfun.ui.sign_in import SIGN_OUT
 
@@ -22,6 +22,7 @@ def draw() -> None:
     page = shell.navigation()
     shell.draw_style()
     shell.draw_sidebar()
+    first_steps.draw_in_sidebar()
     _draw_sign_out()
     page.run()
 
