@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
@@ -20,6 +20,7 @@ from molfun.runs.steering import fork_spec
 from molfun.runs.store import RunStore
 from molfun.runs.submit import check_loss_options, monitors_for
 from molfun.runs.warm_start import shared_warm_start
+from molfun.settings import Settings
 from molfun.training.catalog import STRATEGIES
 from molfun.training.settings import TrainingSettings
 from molfun.ui import (
@@ -124,46 +125,81 @@ def choose_strategy(base: Mapping[str, Any] | None, form: str) -> str:
     return card.kind
 
 
+class Part(NamedTuple):
+    """Settings of one section of the spec: what was drawn so far, what they start from, what is drawn elsewhere."""
+
+    name: str
+    cls: type[Settings]
+    values: dict[str, Any]
+    begin: Mapping[str, Any]
+    skip: list[str]
+
+
 def draw_settings(
     kind: str, dataset: Dataset, card: ModelCard, base: Mapping[str, Any] | None, form: str
-) -> tuple[dict[str, Any], DeltaGenerator]:
-    """Draw training, strategy, model and place; return the spec's four sections, and where its commands are shown."""
+) -> tuple[dict[str, Any], DeltaGenerator | None]:
+    """Draw training, strategy, model and place; return the spec's sections, and where its commands are shown, if so."""
     begin = draft.starting_values(kind, dataset, card, base)
-    head = (base or {}).get("model", {}).get("head", {})
     skip = ["kind", *(OF_CLASSES if dataset.task in ("regression", "structure") else ())]
     cls = STRATEGIES[kind].settings
     training = forms.draw_settings(TrainingSettings, key=f"{form}.training", defaults=begin["training"])
     strategy = forms.draw_settings(cls, key=f"{form}.strategy", defaults=begin["strategy"], skip=skip)
     more, cropped = model_form.draw_structure_settings(card, base, begin["training"], form=form)
     training |= cropped
-    choices = {"loss_fn": losses_for(dataset.task), "monitor": monitors_for(dataset.task)}
-    advanced = st.expander("Advanced settings", icon=":material/tune:")
-    with st.expander("Trackers", icon=":material/cloud_upload:"):
-        tracked = tracker_form.draw_trackers(base, key=f"{form}.trackers")
-    with st.expander("Where it runs", icon=":material/lan:"):
-        launch, training["num_processes"] = launch_form.draw_launch(
-            (base or {}).get("launch", {}), int(begin["training"].get("num_processes") or 1), key=f"{form}.place"
-        )
-        commands = st.container()
-    with advanced:
-        forms.draw_advanced(
-            cls, strategy, key=f"{form}.strategy", defaults=begin["strategy"], skip=skip, choices=choices
-        )
-        forms.draw_advanced(
-            TrainingSettings,
-            training,
-            key=f"{form}.training",
-            defaults=begin["training"],
-            skip=["num_processes", *cropped],
-        )
-        pooling: dict[str, Any] = {}
-        if dataset.task != "structure":  # whose head has the form of the structure module
-            st.caption("**Head**")
-            pooling = forms.draw_settings(HeadSettings, key=f"{form}.head", defaults=head)
-            forms.draw_advanced(HeadSettings, pooling, key=f"{form}.head", defaults=head, titled=False)
+    parts = [
+        Part("strategy", cls, strategy, begin["strategy"], skip),
+        Part("training", TrainingSettings, training, begin["training"], ["num_processes", *cropped]),
+    ]
+    head = draw_advanced(parts, dataset.task, (base or {}).get("model", {}).get("head", {}), form)
+    tracked = draw_trackers(base, form)
+    launch, training["num_processes"], commands = draw_place(base, begin, form)
     sections = {"training": training, "strategy": {"kind": kind, **strategy}, "launch": launch,
-                "model": {**more, "head": pooling}, **tracked}  # fmt: skip
+                "model": {**more, "head": head}, **tracked}  # fmt: skip
     return sections, commands
+
+
+def draw_advanced(parts: list[Part], task: str, head: Mapping[str, Any], form: str) -> dict[str, Any]:
+    """Draw the settings that few change, and add them to the values of each part; return those of the head."""
+    has_head = task != "structure"  # whose head has the form of the structure module
+    box, is_drawn = forms.fold("Advanced settings", key="new.advanced", icon=":material/tune:")
+    if not is_drawn:
+        for part in parts:
+            part.values.update(forms.untouched(part.cls, defaults=part.begin, skip=part.skip))
+        return dict(head) if has_head else {}
+    choices = {"loss_fn": losses_for(task), "monitor": monitors_for(task)}
+    with box:
+        for part in parts:
+            forms.draw_advanced(
+                part.cls, part.values, key=f"{form}.{part.name}", defaults=part.begin, skip=part.skip, choices=choices
+            )
+        if not has_head:
+            return {}
+        st.caption("**Head**")
+        pooling = forms.draw_settings(HeadSettings, key=f"{form}.head", defaults=head)
+        forms.draw_advanced(HeadSettings, pooling, key=f"{form}.head", defaults=head, titled=False)
+    return pooling
+
+
+def draw_trackers(base: Mapping[str, Any] | None, form: str) -> dict[str, Any]:
+    """Draw where the run is sent beside its own record; return the spec's "trackers" and "tracking"."""
+    box, is_drawn = forms.fold("Trackers", key="new.trackers", icon=":material/cloud_upload:")
+    if not is_drawn:
+        return tracker_form.untouched(base)
+    with box:
+        return tracker_form.draw_trackers(base, key=f"{form}.trackers")
+
+
+def draw_place(
+    base: Mapping[str, Any] | None, begin: Mapping[str, Any], form: str
+) -> tuple[dict[str, Any], int, DeltaGenerator | None]:
+    """Draw where the run runs; return the spec's "launch", its processes, and where the commands are shown, if so."""
+    launch, processes = (base or {}).get("launch", {}), int(begin["training"].get("num_processes") or 1)
+    box, is_drawn = forms.fold("Where it runs", key="new.place", icon=":material/lan:")
+    if not is_drawn:
+        return dict(launch), processes, None
+    with box:
+        launch, processes = launch_form.draw_launch(launch, processes, key=f"{form}.place")
+        return launch, processes, st.container()
 
 
 def draw_spec(spec: RunSpec) -> None:
@@ -234,8 +270,9 @@ with right, st.container(border=True, key="preview_card"):
     if spec is not None:
         race_button.draw_race(spec, dataset, run_id, problem)
 if spec is not None:
-    with commands:
-        launch_form.draw_commands(spec, shell.store().root / run_id)
+    if commands is not None:
+        with commands:
+            launch_form.draw_commands(spec, shell.store().root / run_id)
     with left:
         draw_spec(spec)
     if answer is not None and spec.launch.where == "local":

@@ -21,6 +21,7 @@ from molfun.runs.process import identity_of
 from molfun.runs.spec import RunSpec
 from molfun.runs.store import RunFolder, RunStore
 from molfun.ui import shell
+from molfun.ui.forms import WAS_OPEN
 
 FRAME = Path(shell.__file__).with_name("frame.py")
 PAGES = {
@@ -91,15 +92,29 @@ def write_results(folder: RunFolder, dataset: Dataset) -> None:
     )
 
 
-def draw(page: str, **query: str) -> AppTest:
-    """Draw a page at its address and return it; what it raised is raised here."""
+def draw(page: str, *, opened: bool = True, **query: str) -> AppTest:
+    """Draw a page at its address and return it; what it raised is raised here.
+
+    Args:
+        page: Of `PAGES`.
+        opened: Whether the folds of New run were open before, so that their fields are drawn.
+        **query: Parameters of the address.
+    """
     app = AppTest.from_file(str(FRAME), default_timeout=60)
     for name, value in query.items():
         app.query_params[name] = value
+    if opened:
+        open_folds(app)
     app.switch_page(PAGES[page]) if page != "home" else app
     app.run()
     assert not app.exception, app.exception[0].stack_trace
     return app
+
+
+def open_folds(app: AppTest) -> None:
+    """Leave the session as if the folds of New run had been opened once."""
+    for name in ("advanced", "trackers", "place"):
+        app.session_state[f"new.{name}{WAS_OPEN}"] = True
 
 
 def words(app: AppTest) -> str:

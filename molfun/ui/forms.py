@@ -9,10 +9,12 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from molfun.settings import SettingInfo, Settings, default_in_words, describe_settings
 
 LR_STEP = 1e-5
+WAS_OPEN = ".was_open"  # behind the key of a fold, in the session
 NUM_COLUMNS = 3
 
 ONE_A_LINE = ("extra", "prologue")  # lists of command lines, in which a comma means something
@@ -93,6 +95,23 @@ def draw_advanced(
             st.caption(f"**{group}**")
         chosen = [info for info in infos if info.group == group]
         _draw_grid(chosen, key, defaults or {}, values, choices or {})
+
+
+def fold(label: str, *, key: str, icon: str) -> tuple[DeltaGenerator, bool]:
+    """Return a folded part of a page, and whether to draw what is in it: from the first time on that it was open.
+
+    Fields that nobody looks at cost a page most of its time in the browser.
+    """
+    box = st.expander(label, icon=icon, on_change="rerun", key=key)
+    # Not `box.open` alone: what was changed there must not be lost when it is closed again.
+    if box.open:
+        st.session_state[f"{key}{WAS_OPEN}"] = True
+    return box, bool(st.session_state.get(f"{key}{WAS_OPEN}"))
+
+
+def untouched(cls: type[Settings], *, defaults: Mapping[str, Any], skip: Sequence[str] = ()) -> dict[str, Any]:
+    """Return what `draw_advanced` would return where nobody changes anything; arguments as there."""
+    return {info.name: defaults.get(info.name, info.default) for info in _of_level(cls, "advanced", skip)}
 
 
 def _of_level(cls: type[Settings], level: str, skip: Sequence[str]) -> list[SettingInfo]:

@@ -21,20 +21,27 @@ def draw_trackers(base: Mapping[str, Any] | None, *, key: str) -> dict[str, Any]
         base: Spec of the run that the form starts from.
         key: Prefix of the widgets' keys.
     """
-    told = base or {}
+    told = untouched(base)
     names = st.multiselect(
-        "Trackers", list(TRACKERS), default=[name for name in told.get("trackers") or [] if name in TRACKERS],
+        "Trackers", list(TRACKERS), default=told["trackers"],
         key=f"{key}.names", format_func=lambda name: TRACKERS[name].title, persist_state="session",
         placeholder="None: the run's own record is enough",
         help="Services to which the run is sent beside its own record. One that is away costs the run nothing.",
     )  # fmt: skip
     if not names:
-        return {"trackers": [], "tracking": dict(told.get("tracking") or {})}
+        return {"trackers": [], "tracking": told["tracking"]}
     for name in names:
         if note := missing_words(name):
             st.warning(shell.sentence(note), icon=":material/key:")
-    tracking = forms.draw_settings(TrackingSettings, key=f"{key}.tracking", defaults=told.get("tracking") or {})
+    tracking = forms.draw_settings(TrackingSettings, key=f"{key}.tracking", defaults=told["tracking"])
     return {"trackers": list(names), "tracking": tracking}
+
+
+def untouched(base: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Return what `draw_trackers` would return where nobody changes anything."""
+    told = base or {}
+    names = [name for name in told.get("trackers") or [] if name in TRACKERS]
+    return {"trackers": names, "tracking": dict(told.get("tracking") or {})}
 
 
 def missing_words(name: str) -> str:

@@ -15,9 +15,8 @@ from molfun.data.examples import save_example
 from molfun.data.settings import ColumnSettings, SplitSettings
 from molfun.runs.spec import RunSpec
 from molfun.runs.store import RunStore
-from molfun.ui import shell
+from tests.drawn_pages import draw as draw_page
 
-FRAME = Path(shell.__file__).with_name("frame.py")
 RESIDUES = "ACDEFGHIKLMNPQRSTVWY"
 
 
@@ -30,14 +29,8 @@ def dataset_for(home: Path, task: str) -> Dataset:
     return save_dataset(home / "datasets", pd.DataFrame(rows), columns, SplitSettings(), name="Tiny", about={})
 
 
-def draw(**query: str) -> AppTest:
-    app = AppTest.from_file(str(FRAME), default_timeout=60)
-    for name, value in query.items():
-        app.query_params[name] = value
-    app.switch_page(shell.NEW_RUN)
-    app.run()
-    assert not app.exception, app.exception[0].stack_trace
-    return app
+def draw(*, opened: bool = True, **query: str) -> AppTest:
+    return draw_page("new_run", opened=opened, **query)
 
 
 def setting(app: AppTest, name: str) -> Any:
@@ -160,3 +153,30 @@ def test_what_is_kept_of_a_frozen_trunk_is_said_before_the_start(home: Path) -> 
     assert "on disk (of 20 GB), all of the trunk, one vector a sequence; computed once, read ever after." in said[0]
     setting(app, "keep_frozen").set_value(False).run()
     assert not any("Frozen states" in item.value for item in app.caption)
+
+
+def spec_shown(app: AppTest) -> str:
+    return next(item.value for item in app.code if item.value.startswith("name:"))
+
+
+@pytest.mark.parametrize("task", ["regression", "classification", "per_residue"])
+def test_folds_that_were_never_opened_give_the_same_run(home: Path, task: str) -> None:
+    dataset = dataset_for(home, task).id
+    closed, opened = draw(dataset=dataset, opened=False), draw(dataset=dataset)
+    assert spec_shown(closed) == spec_shown(opened)
+    assert not has_setting(closed, "monitor")
+    assert has_setting(opened, "monitor")
+
+
+def test_a_fork_keeps_what_lies_in_folds_that_were_never_opened(home: Path) -> None:
+    data = dataset_for(home, "regression")
+    spec = RunSpec.parse({"name": "One", "data": {"dataset": data.id, "columns": data.columns.model_dump()}})
+    changes = {
+        "strategy.grad_clip": 0.5, "training.num_processes": 2, "model.head.pooling": "cls", "trackers": ["mlflow"],
+        "tracking.every": 7, "launch.hang_minutes": 44.0,
+    }  # fmt: skip
+    folder = RunStore(home).create(spec.changed(changes), run_id="one")
+    closed = draw(**{"from": folder.id, "dataset": data.id}, opened=False)
+    assert spec_shown(closed) == spec_shown(draw(**{"from": folder.id, "dataset": data.id}))
+    for told in ("grad_clip: 0.5", "num_processes: 2", "pooling: cls", "- mlflow", "every: 7", "hang_minutes: 44"):
+        assert told in spec_shown(closed)
