@@ -10,13 +10,13 @@ from __future__ import annotations
 import argparse
 import json
 import math
-import os
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
+
+from benchmarks.fits import fit as run_fit
 
 STRATEGIES = ("head_only", "lora", "partial", "full")
 CONTROL = "head_only, random weights"
@@ -24,16 +24,10 @@ CONTROL = "head_only, random weights"
 
 def fit(home: Path, example: str, strategy: str, seed: int, weights: str) -> tuple[dict[str, dict[str, float]], float]:
     """Run `molfun fit` and return ({who: test metrics}, seconds)."""
-    before = set((home / "runs").glob("*"))
     settings = {"data.split.seed": seed, "training.seed": seed, "model.weights": weights}
-    changes = [part for name, value in settings.items() for part in ("--set", f"{name}={value}")]
     began = time.monotonic()
-    subprocess.run(
-        [sys.executable, "-m", "molfun.cli", "fit", example, "--strategy", strategy, *changes],
-        env={**os.environ, "MOLFUN_HOME": str(home)}, check=True, stdout=subprocess.DEVNULL,
-    )  # fmt: skip
+    folder = run_fit(home, example, strategy, settings)
     seconds = time.monotonic() - began
-    (folder,) = set((home / "runs").glob("*")) - before
     board = json.loads((folder / "scoreboard.json").read_text(encoding="utf-8"))
     return {"run": board["test"]["metrics"], "primary": board["primary"], **board["baselines"]}, seconds
 

@@ -18,9 +18,7 @@ benchmark that was interrupted goes on where it was.
 from __future__ import annotations
 
 import argparse
-import os
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
@@ -30,6 +28,7 @@ import numpy as np
 import pandas as pd
 import torch
 
+from benchmarks.fits import fit
 from molfun.data.dataset import Dataset, save_dataset
 from molfun.data.example_tables import tdp43_table
 from molfun.data.settings import ColumnSettings, SplitSettings
@@ -113,15 +112,9 @@ def predict_simply(table: pd.DataFrame, kind: str, seed: int, states: dict[str, 
 
 def fit_fold(home: Path, dataset: Dataset, seed: int) -> pd.DataFrame:
     """Train without a fold and return `row`, `target` and `run`."""
-    settings = {"training.seed": seed, **SETTINGS}
-    changes = [word for name, value in settings.items() for word in ("--set", f"{name}={value}")]
     spec = home / "spec.yaml"
     spec.write_text(f"data: {{dataset: {dataset.id}}}\n")
-    subprocess.run(
-        [sys.executable, "-m", "molfun.cli", "fit", str(spec), "--strategy", "lora", *changes],
-        env={**os.environ, "MOLFUN_HOME": str(home)}, check=True, stdout=subprocess.DEVNULL,
-    )  # fmt: skip
-    (run,) = (home / "runs").glob("*-*")
+    run = fit(home, str(spec), "lora", {"training.seed": seed, **SETTINGS})
     predictions = pd.read_parquet(run / "predictions" / "test.parquet")
     return predictions.rename(columns={"prediction": "run"})[["row", "target", "run"]]
 

@@ -2,9 +2,10 @@
 
     python -m benchmarks.steps [--rounds 5] [--steps 12] [--rows 16] [--length 120] [--device cuda]
 
-AntiBERTy's shape (26 M parameters) under Full and LoRA, float32, made-up sequences of one length. Times are medians of
-the steps of each round, then the median over rounds with the lowest and highest; ratios are within a round. Memory is
-the most that a process took above what it held before the fit, each fit in a process of its own.
+AntiBERTy's shape (26 M parameters) under Full and LoRA, float32, made-up sequences of one length. Ratios are told
+twice: of the quickest steps over all rounds, which other work on the machine can only lengthen (as `timeit` does); and
+of the medians within a round, with the lowest and highest round, which says how quiet the machine was.
+Memory is the most that a process took above what it held before the fit, each fit in a process of its own.
 """
 
 from __future__ import annotations
@@ -55,35 +56,40 @@ def work_of(strategy: type[FinetuneStrategy], options: argparse.Namespace, **set
     return Work(make_model, prepared, batches, device=options.device)
 
 
-def in_turns(fits: dict[str, Callable[[], list[float]]], rounds: int) -> dict[str, list[float]]:
-    """Return the median step of each round, by name; every round begins with another one."""
-    found: dict[str, list[float]] = {name: [] for name in fits}
+def in_turns(fits: dict[str, Callable[[], list[float]]], rounds: int) -> dict[str, list[list[float]]]:
+    """Return the steps of each round but their first, by name; every round begins with another one."""
+    found: dict[str, list[list[float]]] = {name: [] for name in fits}
     names = list(fits)
     for number in range(rounds):
         start = number % len(names)
         for name in names[start:] + names[:start]:
-            found[name].append(statistics.median(fits[name]()[1:]))
+            found[name].append(fits[name]()[1:])
     return found
 
 
-def ratios(found: dict[str, list[float]], base: str) -> dict[str, tuple[float, float, float]]:
-    """Return (median, lowest, highest) of each one's time over that of `base` in the same round."""
-    each = {name: sorted(a / b for a, b in zip(times, found[base], strict=True)) for name, times in found.items()}
-    return {name: (statistics.median(values), values[0], values[-1]) for name, values in each.items()}
+def quickest(rounds: list[list[float]]) -> float:
+    """Return the shortest step of all rounds, seconds."""
+    return min(min(steps) for steps in rounds)
+
+
+def ratios(found: dict[str, list[list[float]]], name: str, base: str) -> str:
+    """Return in words how long `name` takes over `base`: quickest steps, then medians within a round."""
+    pairs = zip(found[name], found[base], strict=True)
+    each = sorted(statistics.median(ours) / statistics.median(theirs) for ours, theirs in pairs)
+    best = quickest(found[name]) / quickest(found[base])
+    return f"{best:.3f} | {statistics.median(each):.3f} ({each[0]:.3f} to {each[-1]:.3f})"
 
 
 def time_peers(options: argparse.Namespace) -> None:
     """Print the step of each strategy and peer."""
-    print("| strategy | who | seconds a step | over the loop by hand (lowest to highest round) | peak MB |")
-    print("|---|---|---|---|---|")
+    print("| strategy | who | quickest step | over the loop by hand | medians over the loop by hand | peak MB |")
+    print("|---|---|---|---|---|---|")
     for title, strategy in STRATEGIES.items():
         work = work_of(strategy, options)
         found = in_turns({name: lambda f=fit, w=work: f(w).steps for name, fit in PEERS.items()}, options.rounds)
-        over = ratios(found, "by hand")
-        for name, times in found.items():
-            middle, low, high = over[name]
+        for name, rounds in found.items():
             print(
-                f"| {title} | {name} | {statistics.median(times):.3f} | {middle:.3f} ({low:.3f} to {high:.3f}) | "
+                f"| {title} | {name} | {quickest(rounds):.3f} s | {ratios(found, name, 'by hand')} | "
                 f"{peak_of(title, name, options):.0f} |", flush=True,
             )  # fmt: skip
 
@@ -95,8 +101,7 @@ def time_average(options: argparse.Namespace) -> None:
         {"without": lambda: PEERS["molfun"](plain).steps, "with": lambda: PEERS["molfun"](averaged).steps},
         options.rounds,
     )
-    middle, low, high = ratios(found, "without")["with"]
-    print(f"\nEMA: a step of Full takes {middle:.4f} ({low:.4f} to {high:.4f}) times as long with it.")
+    print(f"\nEMA: a step of Full with it over one without: {ratios(found, 'with', 'without')}.")
 
 
 def time_bfloat16(options: argparse.Namespace) -> None:
@@ -116,11 +121,10 @@ def time_bfloat16(options: argparse.Namespace) -> None:
         return each
 
     fits = {str(dtype): lambda d=dtype: once(d) for dtype in (torch.float32, torch.bfloat16)}
-    middle, low, high = ratios(in_turns(fits, options.rounds), "torch.float32")["torch.bfloat16"]
-    chosen = Precision(device, amp=True).reason
-    took = f"{middle:.2f} ({low:.2f} to {high:.2f})"
-    print(f"\nForward and backward in bfloat16 take {took} times as long as in float32; "
-          f"chosen here: {chosen}.")  # fmt: skip
+    over = ratios(in_turns(fits, options.rounds), "torch.bfloat16", "torch.float32")
+    print(
+        f"\nForward and backward in bfloat16 over float32: {over}; chosen here: {Precision(device, amp=True).reason}."
+    )
 
 
 def time_record() -> None:
