@@ -96,7 +96,7 @@ def test_page_runs(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
 def test_marks_are_understood(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
-    odd = re.findall(r"<!-- ?(?:not run|not-run|with|file)\b.*", text)
+    odd = re.findall(r"(?m)^<!-- ?(?:not run|not-run|with|file)\b.*", text)
     known = [mark for match in BLOCK.finditer(text) for mark in match["marks"].splitlines() if mark]
     assert [mark for mark in odd if mark not in known] == [], "a mark stands right before its block"
     blocks = blocks_on(page)
