@@ -90,6 +90,10 @@ def load(
     return library.load(run, home=home, device=device, keep_frozen=keep_frozen)
 
 
+def __dir__() -> list[str]:
+    return __all__
+
+
 def __getattr__(name: str) -> Any:
     if name == "Run":
         from molfun import library  # noqa: PLC0415

@@ -55,7 +55,10 @@ def test_help_names_every_command_and_is_quick() -> None:
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (["fit", "v_gens"], "Neither a spec file, an example nor a saved dataset is named 'v_gens', did you mean 'v_genes'?"),
+        (
+            ["fit", "v_gens"],
+            "Neither a spec file, an example nor a saved dataset is named 'v_gens', did you mean 'v_genes'?",
+        ),
         (["fit", "v_genes", "--strategy", "lorra"], "No strategy is named 'lorra', did you mean 'lora'?"),
         (["fit", "v_genes", "--set", "traning.epochs=1"], "Unknown setting 'traning', did you mean 'training'?"),
         (["fit", "v_genes", "--set", "training.epochs=0"], "Setting 'training.epochs' is 0;"),

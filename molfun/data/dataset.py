@@ -158,6 +158,10 @@ def write_dataset(root: Path, prepared: Prepared) -> Dataset:
 def load_dataset(root: Path, dataset_id: str) -> Dataset:
     """Read a saved dataset.
 
+    Args:
+        root: Folder of all datasets.
+        dataset_id: Name of its folder in there.
+
     Raises:
         DataError: There is none with that id, or its files cannot be read.
     """

@@ -10,8 +10,21 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING
 
+from molfun.lazy_names import lazy
+
 if TYPE_CHECKING:
     import pandas as pd
+
+_HOMES = {
+    "RunFolder": "folder",
+    "RunSpec": "spec",
+    "RunStore": "store",
+    "plan_run": "plan",
+    "run_status": "status",
+    "submit_run": "submit",
+}
+__all__ = sorted(_HOMES)
+__getattr__, __dir__ = lazy(__name__, _HOMES)
 
 
 class _CallablePackage(ModuleType):

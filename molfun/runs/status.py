@@ -60,7 +60,11 @@ class RunStatus:
 
 
 def run_status(folder: RunFolder) -> RunStatus:
-    """Return the state of a run."""
+    """Return the state of a run.
+
+    Args:
+        folder: The run.
+    """
     state = folder.read_state()
     status, cause = _status(state)
     if status in LIVE or (status == "queued" and state.get("attempt")):

@@ -188,14 +188,22 @@ def _parse(line: bytes) -> dict[str, Any] | None:
 
 
 def read_metrics(path: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Return (steps, epochs) of a metrics file, both empty where it is absent."""
+    """Return (steps, epochs) of a metrics file, both empty where it is absent.
+
+    Args:
+        path: Of the file, `metrics.jsonl` in a run's folder.
+    """
     reader = MetricsReader(path)
     reader.poll()
     return reader.steps, reader.epochs
 
 
 def read_events(path: Path) -> list[dict[str, Any]]:
-    """Return the events of a run in order, none where the file is absent or no plain file of at most 64 MB."""
+    """Return the events of a run in order, none where the file is absent or no plain file of at most 64 MB.
+
+    Args:
+        path: Of the file, `events.jsonl` in a run's folder.
+    """
     try:
         lines = read_plain(path, EVENTS_BYTES).split(b"\n")
     except OSError:

@@ -5,8 +5,7 @@ Names are imported on first use, so that settings and catalogs are readable with
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import Any
+from molfun.lazy_names import lazy
 
 _HOMES = {
     "FinetuneStrategy": "base",
@@ -19,9 +18,4 @@ _HOMES = {
     "Callback": "callbacks",
 }
 __all__ = sorted(_HOMES)
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module 'molfun.training' has no attribute {name!r}")
-    return getattr(import_module(f"molfun.training.{_HOMES[name]}"), name)
+__getattr__, __dir__ = lazy(__name__, _HOMES)

@@ -17,6 +17,13 @@ def build_scheduler(
 ) -> LambdaLR:
     """Return a scheduler that gives every parameter group its own curve; call `step()` once an optimiser step.
 
+    Args:
+        optimizer: Whose groups have their peak as `lr`.
+        total_steps: Optimiser steps of the whole fit.
+        warmup_steps: Of these, over which the rate rises from 0; 0 begins at the peak.
+        kind: "cosine", "linear" or "constant".
+        min_lr: Learning rate at the last step, of the first two kinds.
+
     Raises:
         SettingError: No schedule has that name.
     """
