@@ -4,14 +4,13 @@
 
 `head`: HeadOnly on AntiBERTy's pretrained weights and the antibody V genes, validation included, end to end, beside
 Trainer and Lightning. `partial`: the last 2 of AntiBERTy's 8 blocks. `deep`: the last 2 of the 33 of ESM-2 650M's shape
-(random weights, short sequences). All in float32, batches of 16 (deep: 8), in turns in this process. An epoch is the
-median of the epochs after the first.
+(random weights, short sequences). All in float32, batches of 16 (deep: 8), in turns in this process. Of
+epochs the quickest is told, with kept states that after the first.
 """
 
 from __future__ import annotations
 
 import argparse
-import statistics
 import tempfile
 import time
 from collections.abc import Callable
@@ -88,11 +87,12 @@ def compare(title: str, work: Work, peers: dict[str, int]) -> None:
         first, fresh, whole = fit(work, Path(room))
         second, again, repeated = fit(work, Path(room))
     off = max(abs(a - b) / abs(a) for own in (first, second) for a, b in zip(plain, own[: len(plain)], strict=True))
-    uncached, later = statistics.median(usual), statistics.median([*fresh[1:], *again[1:]])
+    # The quickest epochs: other work on the machine can only lengthen one.
+    uncached, later = min(usual), min([*fresh[1:], *again[1:]])
     print(f"\n**{title}**, {work.epochs} epochs\n\n| | seconds |\n|---|---|")
-    print(f"| an epoch without kept states | {uncached:.2f} |")
+    print(f"| the quickest epoch without kept states | {uncached:.2f} |")
     print(f"| the first epoch with them | {fresh[0]:.2f} |")
-    print(f"| later epochs | {later:.3f} ({uncached / later:.2f} times as fast) |")
+    print(f"| the quickest later epoch | {later:.3f} ({uncached / later:.2f} times as fast) |")
     print(f"| the first epoch of a second run | {again[0]:.3f} |")
     print(f"| Molfun, end to end | {whole:.1f}; a second run {repeated:.1f} |")
     for name, epochs in peers.items():
