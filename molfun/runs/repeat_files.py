@@ -138,5 +138,5 @@ def _notebook(repeat: Repeat) -> str:
 
 
 def _cell(name: str, kind: str, source: str) -> dict[str, Any]:
-    code = {"execution_count": None, "outputs": []} if kind == "code" else {}
+    code: dict[str, Any] = {"execution_count": None, "outputs": []} if kind == "code" else {}
     return {"id": name, "cell_type": kind, "metadata": {}, "source": source.splitlines(keepends=True), **code}

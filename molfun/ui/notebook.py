@@ -14,7 +14,7 @@ import pandas as pd
 from molfun.runs.folder import RunFolder
 from molfun.runs.status import RunStatus, run_status
 from molfun.runs.terminal import goes_on
-from molfun.ui import text
+from molfun.ui import text, theme
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -106,7 +106,7 @@ def run_figure(folder: RunFolder, title: str) -> go.Figure:
     figure = charts.add_markers(charts.loss_figure(steps, epochs, smoothing=USUAL_SMOOTHING), read_markers(folder))
     right = charts.metric_figure(epochs, metric, monitor=monitor)
     figure.update_layout(title_text=html.escape(title), uirevision=folder.id, template="none", xaxis_domain=LEFT)
-    figure.update_layout(font_color=charts.theme.GREY, yaxis_title_text="Loss")
+    figure.update_layout(font_color=theme.GREY, yaxis_title_text="Loss")
     figure.update_layout(
         xaxis2={"title": {"text": "Epoch"}, "domain": RIGHT, "anchor": "y2", "tickformat": "d", "showgrid": False},
         yaxis2={"title": {"text": text.metric_inline(metric)}, "anchor": "x2", "zeroline": False},
@@ -114,6 +114,8 @@ def run_figure(folder: RunFolder, title: str) -> go.Figure:
     for curve in right.data:
         curve.update(xaxis="x2", yaxis="y2")
         figure.add_trace(curve)
+    if not figure.data:  # before the first step; axes of nothing would show numbers
+        figure.update_layout(xaxis_visible=False, yaxis_visible=False)
     return figure
 
 
