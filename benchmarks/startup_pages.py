@@ -19,7 +19,7 @@ from playwright.sync_api import Browser, Page, sync_playwright
 from molfun.data.examples import save_example
 from molfun.runs.folder import RunFolder
 from tests.browser.server import Server
-from tests.browser.steps import choose_run
+from tests.browser.steps import START, choose_run
 from tests.conftest import CHROMIUM_FLAGS
 
 TITLES = {
@@ -56,12 +56,12 @@ def change_pages(page: Page) -> dict[str, list[float]]:
 def click_to_loss(page: Page, server: Server, strategy: str, *, patience_seconds: float) -> float:
     """Return seconds from the click on Start to the first row of metrics, after a person took some time to choose."""
     page.goto(f"{server.url}/new_run")
-    page.get_by_role("button", name="Start", exact=True).wait_for()
+    page.get_by_role("button", name=START).wait_for()
     page.get_by_text("parameters train").wait_for()
     page.wait_for_timeout(1e3 * patience_seconds)
     choose_run(page, strategy, epochs=40)
     begun = time.time()
-    page.get_by_role("button", name="Start", exact=True).click()
+    page.get_by_role("button", name=START).click()
     page.wait_for_url("**/live?run=*")
     folder = RunFolder(server.home / "runs" / parse_qs(urlparse(page.url).query)["run"][0])
     while not folder.metrics_path.exists() or b"\n" not in folder.metrics_path.read_bytes():

@@ -152,7 +152,7 @@ def draw_on_home() -> None:
     steps = _open_steps()
     if not steps:
         return
-    with st.container(border=True):
+    with st.container(border=True, key="first_steps_home"):
         with st.container(horizontal=True, vertical_alignment="center"):
             st.markdown("**Your first model in five steps**", width="stretch")
             _draw_hide("home")

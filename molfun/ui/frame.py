@@ -22,7 +22,8 @@ def draw() -> None:
     page = shell.navigation()
     shell.draw_style()
     shell.draw_sidebar()
-    first_steps.draw_in_sidebar()
+    if page.url_path:  # Home, which has none, draws all of them
+        first_steps.draw_in_sidebar()
     _draw_sign_out()
     page.run()
 

@@ -101,7 +101,7 @@ def draw_table_form(folder: RunFolder, certainty: Mapping[str, Any]) -> None:
         rows = prepare_rows(shell.home(), folder.id, frame)
     st.dataframe(rows.head(PREVIEW_ROWS), height=176, hide_index=True, alt="First rows of the table")
     st.caption(text.plural(len(rows), "row"))
-    if st.button("Predict", type="primary", icon=":material/play_arrow:", key="predict.table"):
+    if st.button("Predict", type="primary", icon=":material/play_arrow:", key="predict.table", shortcut="Mod+Enter"):
         ask(folder, rows, {"name": name, "kind": "table", **certainty})
 
 

@@ -70,7 +70,12 @@ def draw_scan_form(folder: RunFolder, dataset: Dataset, certainty: Mapping[str, 
     _draw_hint(folder, dataset)
     said, is_possible = _size_in_words(folder, wanted, 1 + len(certainty.get("others", [])))
     is_asked = st.button(
-        "Scan", type="primary", icon=":material/grid_on:", key="predict.scan", disabled=not is_possible
+        "Scan",
+        type="primary",
+        icon=":material/grid_on:",
+        key="predict.scan",
+        shortcut="Mod+Enter",
+        disabled=not is_possible,
     )
     if not isinstance(wanted, Wanted) or not is_possible:
         if said:

@@ -37,6 +37,8 @@ _STYLE = """<style>
 /* Streamlit takes every link to Live for the page that is open; the run that is open is bold. */
 [data-testid="stSidebarUserContent"] [data-testid="stPageLink-NavLink"]:not(:hover) {background: transparent;}
 [data-testid="stSidebarUserContent"] [data-testid="stPageLink-NavLink"] p {font-weight: 400;}
+/* What a step is good for wraps on narrow screens instead of being cut. */
+.st-key-first_steps_home [data-testid="stPageLink-NavLink"] * {white-space: normal; overflow: visible;}
 /* The end of a log is what people look for. */
 .st-key-log_tail pre {display: flex; flex-direction: column-reverse;}
 /* Labels of buttons and switches wrap instead of ending in dots. */

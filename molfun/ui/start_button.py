@@ -20,6 +20,7 @@ def draw_start(spec: RunSpec | None, problem: str, run_id: str) -> None:
         type="primary",
         icon=":material/play_arrow:",
         width="stretch",
+        shortcut="Mod+Enter",
         disabled=bool(problem),
         key="new.start_button",
         help=shell.sentence(problem) or "Starts training in the background; it goes on when the browser is closed.",

@@ -17,6 +17,8 @@ from molfun.runs.spec import RunSpec
 from molfun.runs.store import RunStore
 from molfun.training.catalog import STRATEGIES
 
+# Buttons with a shortcut, which is part of what they are called.
+START, SCAN, PREDICT = (re.compile(rf"^{label}( |$)") for label in ("Start", "Scan", "Predict"))
 LOSS_POINTS = "() => document.querySelector('.molfun-chart')?.calcdata?.[0]?.length ?? 0"
 
 
@@ -59,7 +61,7 @@ def try_example(page: Page, url: str) -> None:
 def start_run(page: Page, strategy: str, *, epochs: int) -> str:
     """Choose a strategy and the number of epochs on New run, press Start, and return the run's id."""
     choose_run(page, strategy, epochs=epochs)
-    page.get_by_role("button", name="Start", exact=True).click()
+    page.get_by_role("button", name=START).click()
     page.wait_for_url("**/live?run=*")
     return parse_qs(urlparse(page.url).query)["run"][0]
 

@@ -9,6 +9,7 @@ from playwright.sync_api import Page, expect
 
 from molfun.data.examples import save_example
 from tests.browser.server import Server
+from tests.browser.steps import START
 
 LINKS = ["Home", "Data", "New run", "Live", "Runs", "Compare", "Predict", "Parameters", "Settings"]
 
@@ -72,7 +73,18 @@ def test_double_click_on_start_gives_one_run(server: Server, open_page: Callable
     page = open_page()
     page.goto(f"{server.url}/new_run?dataset={dataset.id}")
     expect(page.get_by_text("parameters train")).to_be_visible()
-    page.get_by_role("button", name="Start", exact=True).dblclick()
+    page.get_by_role("button", name=START).dblclick()
     page.wait_for_url("**/live?run=*")
     expect(page.get_by_role("button", name="Stop", exact=True)).to_be_visible()
     assert len(list((server.home / "runs").iterdir())) == 1
+
+
+def test_the_keyboard_starts_a_run(server: Server, open_page: Callable[..., Page]) -> None:
+    dataset = save_example(server.home / "datasets", "v_genes")
+    page = open_page()
+    page.goto(f"{server.url}/new_run?dataset={dataset.id}")
+    expect(page.get_by_role("button", name=START)).to_be_enabled()
+    expect(page.get_by_text("parameters train")).to_be_visible()
+    page.keyboard.press("Control+Enter")
+    page.wait_for_url("**/live?run=*")
+    server.end_runs()

@@ -11,7 +11,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.server import Server
-from tests.browser.steps import start_run, wait_for_status
+from tests.browser.steps import PREDICT, start_run, wait_for_status
 
 SEQUENCE = "RPDFCLEPPYTGPCKARIIRYFYNAKAGLCQTFVYGGCRAKRNNFKSAEDCMRTCGGA"
 
@@ -65,7 +65,7 @@ def test_small_proteins_become_structures_to_look_at(
     page.goto(f"{server.url}/predict?run={run_id}")
     page.get_by_label("or paste a table or FASTA").fill(SEQUENCE)
     page.get_by_label("or paste a table or FASTA").press("Control+Enter")
-    page.get_by_role("button", name="Predict", exact=True).click()
+    page.get_by_role("button", name=PREDICT).click()
     expect(page.get_by_text("1 of 1 row")).to_be_visible()
     scene_is_drawn(page, "folded-space")
     screenshot(page, "structures-predict")

@@ -14,7 +14,7 @@ from playwright.sync_api import Page, expect
 
 from molfun.data.dataset import list_datasets, load_dataset
 from tests.browser.server import Server
-from tests.browser.steps import start_run, wait_for_status
+from tests.browser.steps import SCAN, start_run, wait_for_status
 from tests.data.test_identity import identities_of_biotite
 from tests.data.test_mutations import WILD_TYPE
 
@@ -82,7 +82,7 @@ def test_an_ugly_table_becomes_a_scan(server: Server, open_page: Callable[..., P
     page.wait_for_url(f"**/predict?run={run_id}")
     page.get_by_role("radio", name="Mutation scan").click()
     expect(page.get_by_role("textbox", name="Wild type")).to_have_value(WILD_TYPE)
-    page.get_by_role("button", name="Scan", exact=True).click()
+    page.get_by_role("button", name=SCAN).click()
     expect(page.get_by_text("Ranking")).to_be_visible(timeout=400_000)
     assert re.search(r"job=\d{8}-\d{6}-[0-9a-f]{4}", page.url)
     with page.expect_download() as download:
@@ -157,7 +157,7 @@ def test_a_dropped_file_is_split_by_identity_and_scored(
     page.get_by_role("radio", name="Mutation scan").click()
     page.get_by_role("textbox", name="Wild type").fill(saved.frame["chain_1"].iloc[1])
     page.keyboard.press("Control+Enter")
-    page.get_by_role("button", name="Scan", exact=True).click()
+    page.get_by_role("button", name=SCAN).click()
     expect(page.get_by_text("Ranking")).to_be_visible(timeout=400_000)
     with page.expect_download() as download:
         page.get_by_role("button", name="CSV").first.click()

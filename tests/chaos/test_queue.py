@@ -18,6 +18,7 @@ from molfun.runs.store import RunFolder, RunStore
 from molfun.runs.submit import submit_run
 from tests.browser.conftest import open_page, server
 from tests.browser.server import Server
+from tests.browser.steps import START
 from tests.real_runs import few_rows, tiny_spec, wait_for_steps, wait_until
 
 __all__ = ["open_page", "server"]
@@ -29,7 +30,7 @@ SESSIONS, RUNS_EACH = 4, 5
 def start_again(page: Page, url: str, template: str) -> str:
     """Start a run with the settings of another one, in the browser; return its id."""
     page.goto(f"{url}/new_run?from={template}")
-    button = page.get_by_role("button", name="Start", exact=True)
+    button = page.get_by_role("button", name=START)
     expect(button).to_be_enabled()
     # Twice: one run.
     button.dblclick()
