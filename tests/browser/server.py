@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 import urllib.request
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from molfun.runs.store import RunStore
 
 ROOT = Path(__file__).parents[2]
 START_SECONDS = 90.0
+OWN = (sys.executable, "-m", "molfun.cli")
 
 
 class Server:
@@ -24,10 +26,13 @@ class Server:
 
     Args:
         home: Its MOLFUN_HOME.
+        molfun: Command of the Molfun to start.
+        folder: Where the command is given; its modules are found before those that are installed.
     """
 
-    def __init__(self, home: Path) -> None:
+    def __init__(self, home: Path, *, molfun: Sequence[str] = OWN, folder: Path = ROOT) -> None:
         self.home = home
+        self.molfun, self.folder = molfun, folder
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.port = int(probe.getsockname()[1])
@@ -40,10 +45,10 @@ class Server:
 
     def start(self) -> None:
         """Start the app and wait until it answers."""
-        command = [sys.executable, "-m", "molfun.cli", "app", "--port", str(self.port)]
-        env = {**os.environ, "MOLFUN_HOME": str(self.home), "PYTHONPATH": str(ROOT)}
+        command = [*self.molfun, "app", "--port", str(self.port)]
+        env = {**os.environ, "MOLFUN_HOME": str(self.home), "PYTHONPATH": str(self.folder)}
         with (self.home / "app.log").open("ab") as log:
-            self.process = subprocess.Popen(command, cwd=ROOT, env=env, stdout=log, stderr=subprocess.STDOUT)
+            self.process = subprocess.Popen(command, cwd=self.folder, env=env, stdout=log, stderr=subprocess.STDOUT)
         deadline = time.monotonic() + START_SECONDS
         while time.monotonic() < deadline:
             with suppress(OSError), urllib.request.urlopen(f"{self.url}/_stcore/health", timeout=2) as answer:
