@@ -24,7 +24,7 @@ V_GENE_ROWS = {"train": 240, "val": 60, "test": 200}
 AMYLOID_ROWS = {"train": 2000, "val": 400, "test": 759}
 
 
-def _installed_file(package: str, ending: str) -> Path:
+def installed_file(package: str, ending: str) -> Path:
     """Return the path of a file that an installed distribution ships, found without importing it."""
     try:
         files = importlib.metadata.files(package.split("==")[0]) or []
@@ -57,7 +57,7 @@ def read_v_genes() -> pd.DataFrame:
     Raises:
         DataError: The package with its file is not installed.
     """
-    tree = ast.parse(_installed_file(ANARCI, "anarci/germlines.py").read_text(encoding="utf-8"))
+    tree = ast.parse(installed_file(ANARCI, "anarci/germlines.py").read_text(encoding="utf-8"))
     germlines: dict[str, Any] = ast.literal_eval(tree.body[0].value)  # type: ignore[attr-defined]
     rows = [
         {"sequence": aligned.replace("-", ""), "species": species, "chain": chain, "gene": gene, "aligned": aligned}
@@ -80,7 +80,7 @@ def _v_gene_part(subgroup: str) -> str:
 
 def gb1_table(seed: int) -> pd.DataFrame:
     """Return all 813 GB1 variants: sequence, mutation, ddg (kcal/mol); the seed has no effect."""
-    frame = pd.read_csv(_installed_file(MAVENN, "datasets/nisthal_data.csv.gz"))
+    frame = pd.read_csv(installed_file(MAVENN, "datasets/nisthal_data.csv.gz"))
     # Three names carry a prefix ("WT, WT , T02Q", "C, L07I", "E, V39I"); the mutation stands last.
     # The wild type, with T at position 2, is no row itself.
     frame["name"] = frame["name"].str.split(",").str[-1].str.strip()
@@ -106,7 +106,7 @@ def read_amyloid() -> pd.DataFrame:
     Raises:
         DataError: The package with its file is not installed.
     """
-    frame = pd.read_csv(_installed_file(MAVENN, "datasets/amyloid_data.csv.gz"))
+    frame = pd.read_csv(installed_file(MAVENN, "datasets/amyloid_data.csv.gz"))
     frame = frame.rename(
         columns={"x": "sequence", "y": "nucleation", "dy": "sigma", "dist": "num_mutations", "set": "split"}
     )
@@ -127,7 +127,7 @@ def tdp43_table() -> pd.DataFrame:
     Raises:
         DataError: The package with its file is not installed.
     """
-    frame = pd.read_csv(_installed_file(MAVENN, "datasets/tdp43_data.csv.gz"))
+    frame = pd.read_csv(installed_file(MAVENN, "datasets/tdp43_data.csv.gz"))
     frame = frame[(frame["dist"] == 1) & ~frame["x"].str.contains("*", regex=False)].reset_index(drop=True)
     letters = np.array([list(text) for text in frame["x"]])
     # Every residue is its own in nearly all rows of single substitutions.

@@ -13,6 +13,7 @@ from typing import Any
 import pandas as pd
 
 from molfun.data.dataset import Dataset, save_dataset
+from molfun.data.example_proteins import AAANALYSIS, SCLDATA, disorder_table, localisation_table
 from molfun.data.example_structures import example_structures
 from molfun.data.example_tables import ANARCI, MAVENN, amyloid_table, gb1_table, v_gene_table
 from molfun.data.settings import ColumnSettings, SplitSettings, Task
@@ -59,7 +60,7 @@ def load_example(name: str, seed: int = 0) -> pd.DataFrame:
 
     Args:
         name: One of EXAMPLES.
-        seed: Chooses which rows are taken where the example is a sample (v_genes, amyloid_beta).
+        seed: Chooses which rows are taken where the example is a sample (v_genes, amyloid_beta, localisation).
 
     Returns:
         Rows with index 0..n-1, as `read_table` gives them; `attrs["notes"]` says what was left out.
@@ -175,6 +176,42 @@ EXAMPLES: dict[str, Example] = {
             ),
             suits=(),
             read=amyloid_table,
+        ),
+        Example(
+            name="localisation",
+            title="Localisation in the cell",
+            summary="Where in a eukaryotic cell is a protein: cytoplasm, membrane, mitochondrion, nucleus, or outside?",
+            package=SCLDATA,
+            citation="UniProt Consortium 2023, Nucleic Acids Research 51:D523, doi:10.1093/nar/gkac1052",
+            licence="p-scldata, whose copy is read: MIT. The annotations are UniProt's: CC BY 4.0",
+            columns=ColumnSettings(sequence=["sequence"], target="location", task="classification"),
+            split=SplitSettings(kind="identity", max_identity=0.5, val_fraction=0.15, test_fraction=0.25),
+            notes=(
+                ANTIBODIES_ONLY,
+                "No test protein shares more than half of its residues with a training protein.",
+                "Composition alone goes a long way: a fine-tuned model has to beat it, and its own random weights.",
+                "Signals of transport lie at the ends of a protein, so crop no sequence of yours without a thought.",
+            ),
+            suits=(),
+            read=localisation_table,
+        ),
+        Example(
+            name="disorder",
+            title="Disordered residues",
+            summary="Which residues of a protein have no fixed structure? One class for every residue.",
+            package=AAANALYSIS,
+            citation="Tang, Pang, Liu 2020, Bioinformatics 36:5177, doi:10.1093/bioinformatics/btaa667",
+            licence="aaanalysis, whose copy is read: BSD-3-Clause",
+            columns=ColumnSettings(sequence=["sequence"], target="disorder", task="per_residue"),
+            split=SplitSettings(kind="identity", max_identity=0.4, val_fraction=0.15, test_fraction=0.25),
+            notes=(
+                ANTIBODIES_ONLY,
+                "No test protein shares more than 40 % of its residues with a training protein.",
+                "Residues of one protein are alike: count proteins, not residues. Intervals draw whole proteins.",
+                "Most of what is missing in a crystal counts as disordered here, tags and signal peptides too.",
+            ),
+            suits=(),
+            read=disorder_table,
         ),
         Example(
             name="small_proteins",

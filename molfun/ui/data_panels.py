@@ -18,13 +18,15 @@ from molfun.ui import distributions, shell, text
 from molfun.ui.forms import draw_setting
 from molfun.ui.sources import Source, rows_with_parts
 
+CARDS_A_ROW = 3
 PREVIEW_ROWS = 200
 SHOWN_PROBLEMS = 8
 
 
 def draw_example_cards(on_pick: Callable[[str], None], label: str, *, key: str) -> None:
     """Draw one card an example with a button that calls `on_pick` with its name."""
-    for place, example in zip(st.columns(len(EXAMPLES)), EXAMPLES.values(), strict=True):
+    places = [place for _ in range(0, len(EXAMPLES), CARDS_A_ROW) for place in st.columns(CARDS_A_ROW)]
+    for place, example in zip(places, EXAMPLES.values(), strict=False):
         with place, st.container(border=True, height="stretch"):
             st.markdown(f"**{example.title}**")
             st.caption(example.summary)

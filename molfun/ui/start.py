@@ -9,7 +9,7 @@ from molfun.errors import MolfunError
 from molfun.ui import shell, text
 
 
-def draw_example_starts(*, key: str, per_row: int = 4) -> None:
+def draw_example_starts(*, key: str, per_row: int = 3) -> None:
     """Draw one card an example; its button saves it and opens New run.
 
     Args:

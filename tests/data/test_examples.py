@@ -5,20 +5,25 @@ from __future__ import annotations
 import subprocess
 import sys
 
+import pandas as pd
 import pytest
 
 from molfun.adapters.alphabet import ANTIBERTY
 from molfun.adapters.catalog import MODELS
 from molfun.data import example_tables
 from molfun.data.checks import check_table
+from molfun.data.example_proteins import LOCATIONS
 from molfun.data.example_tables import TEST_SUBGROUPS, VAL_SUBGROUPS, read_amyloid
 from molfun.data.examples import EXAMPLES, load_example, save_example
+from molfun.data.leaks import find_leaks
 from molfun.errors import DataError
 
 COUNTS = {
     "v_genes": {"train": 240, "val": 60, "test": 200},
     "gb1_stability": {"train": 569, "val": 81, "test": 163},
     "amyloid_beta": {"train": 2000, "val": 400, "test": 675},
+    "localisation": {"train": 540, "val": 135, "test": 225},
+    "disorder": {"train": 143, "val": 36, "test": 59},
     "small_proteins": {"train": 7, "val": 2, "test": 2},
 }
 
@@ -30,7 +35,7 @@ def test_example_saves_with_its_source_and_without_problems(tmp_path, name):
     assert data.counts == COUNTS[name]
     assert data.about["example"] == name
     assert data.about["citation"] == example.citation
-    assert set(example.notes) < set(data.about["notes"]) or name == "gb1_stability"
+    assert set(example.notes) <= set(data.about["notes"])
     assert set(example.suits) <= set(MODELS)
     assert check_table(load_example(name), example.columns, letters=ANTIBERTY.letters, max_residues=510) == []
 
@@ -71,11 +76,38 @@ def test_amyloid_stops_are_left_out_and_counted():
     assert "1583 with a stop (*) were left out" in load_example("amyloid_beta").attrs["notes"][0]
 
 
-@pytest.mark.parametrize("name", ["gb1_stability", "amyloid_beta"])
+def test_localisation_has_as_many_whole_sequences_of_each_place():
+    frame = load_example("localisation")
+    assert frame["location"].value_counts().to_dict() == dict.fromkeys(LOCATIONS, 180)
+    assert frame["sequence"].is_unique
+    assert frame["sequence"].str.len().between(60, 400).all()
+    # A table elsewhere has lost E, F, I, L, P and Q from all of its sequences; here letters are as common as in life.
+    letters = pd.Series(list("".join(frame["sequence"]))).value_counts(normalize=True)
+    assert len(letters) == 20
+    assert letters.min() > 0.01
+    assert letters.index[0] == "L"
+    assert (frame["sequence"].str[0] == "M").mean() > 0.9
+
+
+def test_disorder_has_a_label_for_every_residue():
+    frame = load_example("disorder")
+    assert (frame["disorder"].str.len() == frame["sequence"].str.len()).all()
+    assert set("".join(frame["disorder"])) == {"D", "O"}
+    assert frame["sequence"].is_unique
+
+
+@pytest.mark.parametrize("name", ["localisation", "disorder"])
+def test_no_relatives_of_test_proteins_are_in_training(tmp_path, name):
+    data = save_example(tmp_path, name)
+    nearest = find_leaks([data.frame["chain_1"]], data.frame["split"]).nearest
+    assert nearest["identity"].max() <= EXAMPLES[name].split.max_identity
+
+
+@pytest.mark.parametrize("name", ["gb1_stability", "amyloid_beta", "localisation", "disorder"])
 def test_examples_beyond_antibodies_say_so(name):
     notes = " ".join(EXAMPLES[name].notes)
     assert "AntiBERTy knows antibody variable domains only" in notes
-    assert "one-hot" in notes
+    assert "one-hot" in notes or name in ("localisation", "disorder")
     assert "antiberty" not in EXAMPLES[name].suits
 
 
@@ -93,7 +125,7 @@ def test_an_absent_package_gets_its_install_line(monkeypatch):
 def test_examples_load_neither_torch_nor_the_packages_that_hold_them():
     code = (
         "import sys; from molfun.data.examples import EXAMPLES, load_example; [load_example(n) for n in EXAMPLES];"
-        "print([m for m in ('torch', 'anarci', 'mavenn', 'tensorflow', 'sklearn') if m in sys.modules])"
+        "print([m for m in ('torch', 'anarci', 'mavenn', 'aaanalysis', 'scldata', 'sklearn') if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
