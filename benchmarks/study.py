@@ -57,7 +57,7 @@ class Question:
 QUESTIONS = {
     "v_genes": Question(
         read_v_genes, ColumnSettings(sequence=["sequence"], target="species", task="classification"),
-        sizes=(30, 100, 300, 800), num_val=60, num_test=200,
+        sizes=(30, 100, 300), num_val=60, num_test=200,
     ),
     "amyloid_beta": Question(
         read_amyloid, ColumnSettings(sequence=["sequence"], target="nucleation", task="regression"),
