@@ -22,6 +22,7 @@ from molfun.ui.theme import BLUE, GREEN, GREY, PINK, VERMILION
 ROOT = Path(__file__).parent
 PAGE, TABLE, PICTURE = ROOT / "strategies.md", ROOT / "study.csv", ROOT / "images" / "study.png"
 CONTROL = "head_only, random weights"
+CONSTANT = ("majority", "mean")
 COLOURS = {"head_only": BLUE, "lora": VERMILION, "partial": GREEN, "full": PINK}
 WIDTH, HEIGHT = 1100, 440
 
@@ -38,8 +39,15 @@ def title(method: str) -> str:
     return STRATEGIES[method].title if method in STRATEGIES else f"{baseline_title(method)} (baseline)"
 
 
+def methods_of(table: pd.DataFrame, name: str) -> list[str]:
+    """Return the methods of one data set: strategies, the control, then baselines that know more than one value."""
+    there = dict.fromkeys(table.loc[table["data"] == name, "method"])
+    first = [method for method in (*STRATEGIES, CONTROL) if method in there]
+    return first + [method for method in there if method not in first and method not in CONSTANT]
+
+
 def summary(table: pd.DataFrame, name: str) -> pd.DataFrame:
-    """Return mean, standard deviation and number of seeds by method and rows, methods in the order of the file."""
+    """Return mean, standard deviation and number of seeds by method and rows."""
     found = table[table["data"] == name]
     return found.groupby(["method", "rows"], sort=False)["value"].agg(["mean", "std", "count"])
 
@@ -47,11 +55,11 @@ def summary(table: pd.DataFrame, name: str) -> pd.DataFrame:
 def as_table(table: pd.DataFrame, name: str) -> str:
     """Return the scores of one data set as Markdown: a row a method, a column a training size."""
     found = table[table["data"] == name]
-    sizes, methods = sorted(found["rows"].unique()), list(dict.fromkeys(found["method"]))
+    sizes = sorted(found["rows"].unique())
     cells = summary(table, name)
     lines = [["test " + metric_inline(found["metric"].iloc[0]), *(f"{size:,} rows" for size in sizes)]]
     lines.append(["---"] * (1 + len(sizes)))
-    for method in methods:
+    for method in methods_of(table, name):
         lines.append([title(method), *(cell(cells, method, size) for size in sizes)])
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
@@ -79,7 +87,7 @@ def figure(table: pd.DataFrame) -> go.Figure:
     drawn = make_subplots(cols=len(names), rows=1, subplot_titles=[EXAMPLES[name].title for name in names])
     for column, name in enumerate(names, 1):
         cells = summary(table, name)
-        for method in dict.fromkeys(table[table["data"] == name]["method"]):
+        for method in methods_of(table, name):
             part = cells.loc[method]
             drawn.add_trace(curve(method, part, is_first=column == 1), row=1, col=column)
         metric = table[table["data"] == name]["metric"].iloc[0]
