@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from molfun.adapters.catalog import MODELS
@@ -120,3 +121,8 @@ def test_examples_run(path: Path) -> None:
         [sys.executable, str(path)], env=env, capture_output=True, text=True, timeout=120, check=False
     )
     assert done.returncode == 0, done.stderr
+
+
+def test_strategies_page_has_the_figures_of_the_study() -> None:
+    page, study = (ROOT / "docs" / "strategies.md").read_text(encoding="utf-8"), script("study")
+    assert study.with_tables(page, pd.read_csv(study.TABLE)) == page, "run: python docs/study.py --write --picture"
