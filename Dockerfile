@@ -25,13 +25,16 @@ EXPOSE 5000
 FROM python:${PYTHON}-slim AS molfun
 # cpu or cuda: which build of PyTorch.
 ARG DEVICE=cpu
+# Where PyTorch's builds for CPUs lie (pytorch.org names the address). Without it a cpu image holds the CUDA build as
+# well, which works and takes several GB more.
+ARG TORCH_WHEELS=
 # What is installed beside it, as in pip install "molfun[...]".
 ARG EXTRAS=all
 # The init reaps what runs leave behind; without one, ended processes would look alive.
 RUN apt-get update && apt-get install --yes --no-install-recommends tini && rm -rf /var/lib/apt/lists/*
 COPY constraints.txt data-packages.txt /tmp/
 RUN test "$DEVICE" = cpu || test "$DEVICE" = cuda || { echo "DEVICE is $DEVICE; expected cpu or cuda." >&2; exit 1; }; \
-    if test "$DEVICE" = cpu; then export PIP_EXTRA_INDEX_URL=https://download.pytorch.org/whl/cpu; fi; \
+    if test "$DEVICE" = cpu && test -n "$TORCH_WHEELS"; then export PIP_EXTRA_INDEX_URL="$TORCH_WHEELS"; fi; \
     pip install --no-cache-dir --constraint /tmp/constraints.txt "$(grep '^torch==' /tmp/constraints.txt)"
 COPY --from=wheel /wheels /tmp/wheels
 RUN pip install --no-cache-dir --constraint /tmp/constraints.txt "$(ls /tmp/wheels/molfun-*.whl)[$EXTRAS]" \
