@@ -137,6 +137,7 @@ def test_no_test_rows_give_no_baselines(tmp_path):
         ("v_genes", "balanced_accuracy", 0.402, 0.759),
         ("gb1_stability", "spearman", 0.473, 0.549),
         ("amyloid_beta", "spearman", 0.546, 0.848),
+        ("localisation", "balanced_accuracy", 0.481, 0.438),
     ],
 )
 def test_examples_have_the_scores_that_the_docs_print(tmp_path, name, metric, composition, one_hot):
