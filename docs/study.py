@@ -75,7 +75,9 @@ def cell(cells: pd.DataFrame, method: str, size: int) -> str:
 def with_tables(page: str, table: pd.DataFrame) -> str:
     """Return the page with its tables renewed."""
     for name in table["data"].unique():
-        before, _, rest = page.partition(f"<!-- {mark(name)} -->")
+        before, there, rest = page.partition(f"<!-- {mark(name)} -->")
+        if not there:
+            raise ValueError(f"{PAGE} has no place for {name}: add the two marks '<!-- {mark(name)} -->' and its end.")
         after = rest.partition(f"<!-- end of study of {name} -->")[2]
         page = f"{before}<!-- {mark(name)} -->\n{as_table(table, name)}\n<!-- end of study of {name} -->{after}"
     return page

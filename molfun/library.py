@@ -23,7 +23,7 @@ from molfun.runs.status import run_status
 from molfun.runs.store import RunStore, place_run
 from molfun.runs.submit import submit_run
 from molfun.runs.terminal import Bystander
-from molfun.runs.watch import ask_cluster
+from molfun.runs.watch import Onlooker, ask_cluster
 from molfun.tracking.pool import READERS
 from molfun.tracking.reader import MetricsReader
 from molfun.ui.notebook import in_notebook, show_curves
@@ -95,11 +95,11 @@ class Run:
 
     def history(self) -> pd.DataFrame:
         """Return what was recorded of every epoch so far: `epoch`, `val_loss` and the metrics of the task."""
-        return self._read().epochs
+        return self._read().epochs.copy()
 
     def steps(self) -> pd.DataFrame:
         """Return what was recorded of every optimiser step so far: `step`, `loss`, `epoch`, `lr/<group>`, ..."""
-        return self._read().steps
+        return self._read().steps.copy()
 
     def _read(self) -> MetricsReader:
         reader = READERS.of(self._folder.metrics_path)
@@ -134,7 +134,8 @@ class Run:
             RunError: It failed, its process was lost, or it has not ended in that time.
         """
         deadline = None if timeout_seconds is None else time.monotonic() + timeout_seconds
-        while not run_status(self._folder).is_over:
+        onlooker = Onlooker(self._folder)
+        while not onlooker.status().is_over:
             if deadline is not None and time.monotonic() > deadline:
                 raise RunError(f"The run {self.id} is {self.state} after {timeout_seconds:g} seconds of waiting.")
             time.sleep(POLL_SECONDS)

@@ -161,12 +161,12 @@ def draw_settings(
 def draw_advanced(parts: list[Part], task: str, head: Mapping[str, Any], form: str) -> dict[str, Any]:
     """Draw the settings that few change, and add them to the values of each part; return those of the head."""
     has_head = task != "structure"  # whose head has the form of the structure module
+    choices = {"loss_fn": losses_for(task), "monitor": monitors_for(task)}
     box, is_drawn = forms.fold("Advanced settings", key="new.advanced", icon=":material/tune:")
     if not is_drawn:
         for part in parts:
-            part.values.update(forms.untouched(part.cls, defaults=part.begin, skip=part.skip))
+            part.values.update(forms.untouched(part.cls, defaults=part.begin, skip=part.skip, choices=choices))
         return dict(head) if has_head else {}
-    choices = {"loss_fn": losses_for(task), "monitor": monitors_for(task)}
     with box:
         for part in parts:
             forms.draw_advanced(
@@ -196,7 +196,7 @@ def draw_place(
     launch, processes = (base or {}).get("launch", {}), int(begin["training"].get("num_processes") or 1)
     box, is_drawn = forms.fold("Where it runs", key="new.place", icon=":material/lan:")
     if not is_drawn:
-        return dict(launch), processes, None
+        return launch_form.untouched(launch), processes, None
     with box:
         launch, processes = launch_form.draw_launch(launch, processes, key=f"{form}.place")
         return launch, processes, st.container()

@@ -18,7 +18,9 @@ import pytest
 
 import molfun
 from molfun.data.dataset import list_datasets
+from molfun.data.examples import save_example
 from molfun.errors import DataError, RunError, SettingError
+from molfun.runs.starting import plan_data
 from molfun.runs.store import RunFolder, RunStore
 from tests.real_runs import kill_all, wait_for_end, wait_until
 
@@ -184,3 +186,23 @@ def test_the_package_of_runs_can_be_called_whatever_was_imported(fresh_python: C
 def test_import_loads_neither_torch_nor_pandas(fresh_python: Callable[..., str]) -> None:
     heavy = ("torch", "pandas", "numpy", "plotly", "pydantic", "rich", "yaml")
     assert fresh_python(f"import sys, molfun; print([name for name in {heavy} if name in sys.modules])") == "[]"
+
+
+def test_a_saved_dataset_is_never_divided_anew_without_a_word(home: Path) -> None:
+    dataset = save_example(home / "datasets", "gb1_stability")
+    with pytest.raises(SettingError, match=r"saved with data\.split\.seed = 0, but 3 is asked for"):
+        molfun.fit(dataset.id, settings={"data.split.seed": 3}, wait=False)
+    plan_data(home, dataset.id, changes={"data.split.seed": 0, "data.columns.target": "ddg"})
+
+
+def test_a_home_may_be_told_as_people_write_it(home: Path, waiting: RunFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(home.parent))
+    assert molfun.Run(waiting.id, home=f"~/{home.name}").folder == waiting.path
+
+
+def test_tables_of_a_run_may_be_changed(waiting: RunFolder) -> None:
+    run = molfun.Run(waiting.id)
+    waiting.metrics_path.write_text('{"kind": "step", "segment": 0, "step": 1, "t": 0.0, "loss": 2.0, "epoch": 0.1}\n')
+    table = run.steps()
+    table.loc[0, "loss"] = 1.0
+    assert (table["loss"][0], run.steps()["loss"][0]) == (1.0, 2.0)

@@ -38,6 +38,8 @@ def read_frame(frame: pd.DataFrame) -> pd.DataFrame:
 def _plain(column: pd.Series) -> pd.Series:
     """Return a column without pandas' own types, whose cells the same content would not hash alike in."""
     column = column.reset_index(drop=True)
+    if column.dtype == object:
+        return column.where(column.notna(), None)
     if not pd.api.types.is_extension_array_dtype(column.dtype):
         return column
     if not pd.api.types.is_numeric_dtype(column.dtype) or pd.api.types.is_bool_dtype(column.dtype):

@@ -12,7 +12,7 @@ from molfun.data.folds import refold, save_folds
 from molfun.errors import SettingError
 from molfun.runs.plan import plan_run, told_spec
 from molfun.runs.race import Entry, Grid, count_runs, plan_race, refuse_many
-from molfun.runs.resolve import check_source, read_source
+from molfun.runs.resolve import check_hash, check_source, read_source
 from molfun.runs.spec import DataSource, RunSpec
 from molfun.runs.submit import resolve_spec
 from molfun.training.catalog import STRATEGIES
@@ -63,8 +63,15 @@ def plan_fold_race(
 def _save_folds(home: Path, spec: RunSpec, num_folds: int, repeats: int) -> list[Dataset]:
     check_source(spec.data)
     root = home / "datasets"
+    if spec.data.sha256 and not spec.data.dataset:
+        raise SettingError(
+            "The setting data.sha256 is the hash of rows with their split, but folds divide the rows anew; name the "
+            "saved dataset with that hash as data.dataset, or leave data.sha256 out."
+        )
     if spec.data.dataset:
-        return refold(root, load_dataset(root, spec.data.dataset), num_folds, repeats=repeats)
+        whole = load_dataset(root, spec.data.dataset)
+        check_hash(whole, spec.data.sha256)
+        return refold(root, whole, num_folds, repeats=repeats)
     table = read_source(spec.data, find_model(spec.model.name))
     split = table.split.model_copy(update={"num_folds": num_folds, "fold": 1})
     return save_folds(

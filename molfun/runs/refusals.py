@@ -112,8 +112,8 @@ def _where(said: str) -> str:
         return f"The server at http{found[1].lower()}://{found[2]}:{found[3]}"
     if found := _ADDRESS.search(said):
         scheme, _, rest = found[0].partition("://")
-        # Without user and password, which may stand before the host.
-        return f"The server at {scheme}://{rest.split('/')[0].rpartition('@')[2]}"
+        # Without user and password, which may stand before the host, and hold a slash.
+        return f"The server at {scheme}://{rest.rpartition('@')[2].split('/')[0]}"
     return "The server"
 
 

@@ -13,6 +13,8 @@ from molfun.data.dataset import Dataset, load_dataset
 from molfun.data.examples import EXAMPLES, load_example
 from molfun.data.prepared import prepare_datasets
 from molfun.errors import DataError, RunError
+from molfun.home import data_home
+from molfun.runs.evidence_training import read_course
 from molfun.runs.folder import RunFolder
 from molfun.runs.launchers.catalog import TITLES
 from molfun.runs.spec import RunSpec, flatten
@@ -75,7 +77,7 @@ def repeat_of(folder: RunFolder) -> Repeat:
         run_id=folder.id, title=folder.title, data=data, strategy=spec.strategy.kind,
         settings={"name": folder.title, "data.sha256": digest, **divided, **told}, scores=_scores(folder),
         made_on=_made_on(environment),
-        caveats=tuple(_of_data(data, dataset) + _of_course(folder, spec) + _of_place(spec, environment)),
+        caveats=tuple(_of_data(folder, data, dataset) + _of_course(folder, spec) + _of_place(spec, environment)),
     )  # fmt: skip
 
 
@@ -146,10 +148,12 @@ def _made_on(environment: Mapping[str, Any]) -> str:
     return ", ".join(parts) + (f" on {device}{cores}" if parts and isinstance(device, str) else "")
 
 
-def _of_data(data: str, dataset: Dataset | None) -> list[str]:
+def _of_data(folder: RunFolder, data: str, dataset: Dataset | None) -> list[str]:
     if data in EXAMPLES:
         return []
     place = f"The data are the dataset {data} in MOLFUN_HOME/datasets; take its folder along to another machine."
+    if folder.path.absolute().parents[1] != data_home():
+        place += " The run lies in another data folder than the usual one: set MOLFUN_HOME to that first."
     return [place] if dataset else [place, "That folder is gone from here; the hash says whether another has the data."]
 
 
@@ -165,7 +169,9 @@ def _of_course(folder: RunFolder, spec: RunSpec) -> list[str]:
             f"The run ended in epoch {min(done + 1, epochs)} of {epochs} ({status.status}); this file trains all of "
             "them: rows agree as far as it came, test scores need not."
         )
-    steered = {event.get("action"): event.get("step") for event in events if event.get("kind") == "steer"}
+    steered: dict[str, int] = {}
+    for act in read_course(events)["steered"]:
+        steered.setdefault(act["action"], act["step"])  # the first one: from there on the numbers differ
     if "lr" in steered:
         said.append(
             f"Its learning rate was halved by hand after step {steered['lr']}, which no settings hold: from there on "

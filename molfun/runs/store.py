@@ -100,12 +100,12 @@ def place_run(run: str | Path, home: Path | None = None) -> tuple[Path, str]:
     Raises:
         RunError: A folder is none of a run.
     """
-    path = Path(run)
+    path = Path(run).expanduser()
     if isinstance(run, Path) or path.is_absolute() or (path.is_dir() and (path / "spec.yaml").is_file()):
         if path.absolute().parent.name != "runs" or not path.is_dir():
             raise RunError(f"{path} is no run folder; expected MOLFUN_HOME/runs/<id>.")
         return path.absolute().parents[1], path.name
-    return home or data_home(), str(run)
+    return home.expanduser().absolute() if home else data_home(), str(run)
 
 
 def _is_run(path: Path) -> bool:

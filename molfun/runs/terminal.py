@@ -22,6 +22,7 @@ from molfun.runs.launchers.catalog import launcher_of
 from molfun.runs.machine import list_gpus
 from molfun.runs.queue import read_queue, why_waiting
 from molfun.runs.status import RunStatus, run_status
+from molfun.runs.watch import Onlooker
 from molfun.tracking.reader import MetricsReader
 
 POLL_SECONDS = 0.3
@@ -41,6 +42,7 @@ class Follower:
     def __init__(self, folder: RunFolder, console: Console) -> None:
         self.folder = folder
         self.console = console
+        self.onlooker = Onlooker(folder)
         self.reader = MetricsReader(folder.metrics_path)
         # Segment and number of the newest epoch on screen: a resumed run may repeat numbers.
         self.newest_shown = (-1, 0)
@@ -94,7 +96,7 @@ class Follower:
 
     def _tick(self, progress: Progress, task: Any) -> bool:
         """Show what is new; return whether there is more to come."""
-        status, state = run_status(self.folder), self.folder.read_state()
+        status, state = self.onlooker.status(), self.folder.read_state()
         if self.reader.poll():
             self._print_epochs(state)
         has_begun = state.get("epochs") and state.get("epoch")

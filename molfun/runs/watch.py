@@ -15,7 +15,7 @@ from molfun.errors import MolfunError
 from molfun.runs.dispatcher import advance, revive
 from molfun.runs.folder import RunFolder
 from molfun.runs.launchers.catalog import launcher_of
-from molfun.runs.status import REMOTE, run_status
+from molfun.runs.status import REMOTE, RunStatus, run_status
 from molfun.runs.store import RunStore
 
 logger = logging.getLogger(__name__)
@@ -41,6 +41,25 @@ def ask_clusters(home: Path) -> None:
     """Ask about every run that was sent to a cluster and has not ended."""
     for folder in RunStore(home).list():
         ask_cluster(folder)
+
+
+class Onlooker:
+    """What state a run is in, for somebody who waits for it without the app: its cluster is asked now and then.
+
+    Args:
+        folder: The run.
+    """
+
+    def __init__(self, folder: RunFolder) -> None:
+        self.folder = folder
+        self._asked = time.monotonic()
+
+    def status(self) -> RunStatus:
+        """Return the run's state; every few seconds this takes as long as its cluster needs to answer."""
+        if time.monotonic() - self._asked > LOOK_SECONDS:
+            ask_cluster(self.folder)
+            self._asked = time.monotonic()
+        return run_status(self.folder)
 
 
 class Watch:

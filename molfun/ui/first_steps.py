@@ -7,6 +7,7 @@ the command line, or in a notebook. When all are done, or when they were hidden,
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -171,7 +172,8 @@ def _open_steps() -> list[Step]:
         return []
     steps = first_steps(look(home))
     if all(step.is_done for step in steps):
-        _hide()
+        with suppress(OSError):  # on a full disk it is found out anew every time
+            show(home, wanted=False)
         return []
     return steps
 
@@ -192,8 +194,17 @@ def _hide() -> None:
 
 def draw_switch() -> None:
     """Draw, for Settings, whether the first steps are shown."""
-    is_on = are_shown(shell.home())
-    wanted = st.toggle("Show the first steps", value=is_on, help="In the sidebar and on Home, until all are done.")
-    if wanted != is_on:
-        show(shell.home(), wanted=wanted)
-        st.rerun()
+    home = shell.home()
+    is_on, are_done = are_shown(home), all(step.is_done for step in first_steps(look(home)))
+    wanted = st.toggle(
+        "Show the first steps", value=is_on and not are_done, disabled=are_done,
+        help="All five are done." if are_done else "In the sidebar and on Home, until all are done.",
+    )  # fmt: skip
+    if are_done or wanted == is_on:
+        return
+    try:
+        show(home, wanted=wanted)
+    except OSError:
+        st.error("The disk is full: that could not be kept.", icon=":material/error:")
+        return
+    st.rerun()

@@ -109,9 +109,16 @@ def fold(label: str, *, key: str, icon: str) -> tuple[DeltaGenerator, bool]:
     return box, bool(st.session_state.get(f"{key}{WAS_OPEN}"))
 
 
-def untouched(cls: type[Settings], *, defaults: Mapping[str, Any], skip: Sequence[str] = ()) -> dict[str, Any]:
+def untouched(
+    cls: type[Settings], *, defaults: Mapping[str, Any], skip: Sequence[str] = (),
+    choices: Mapping[str, Sequence[str]] | None = None,
+) -> dict[str, Any]:  # fmt: skip
     """Return what `draw_advanced` would return where nobody changes anything; arguments as there."""
-    return {info.name: defaults.get(info.name, info.default) for info in _of_level(cls, "advanced", skip)}
+    values = {}
+    for info in _of_level(cls, "advanced", skip):
+        value, options = defaults.get(info.name, info.default), (choices or {}).get(info.name) or info.choices
+        values[info.name] = options[0] if options and value not in options else value
+    return values
 
 
 def _of_level(cls: type[Settings], level: str, skip: Sequence[str]) -> list[SettingInfo]:

@@ -54,6 +54,15 @@ def draw_launch(defaults: Mapping[str, Any], num_processes: int, *, key: str) ->
     return values, processes
 
 
+def untouched(defaults: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what `draw_launch` would return where nobody changes anything: GPUs that are absent here are left out."""
+    values = dict(defaults)
+    if values.get("where", "local") == "local" and values.get("gpus"):
+        there = {gpu.index for gpu in list_gpus(max_age_seconds=GPU_AGE_SECONDS)}
+        values["gpus"] = [index for index in values["gpus"] if index in there] or None
+    return values
+
+
 def _draw_counts(values: dict[str, Any], defaults: Mapping[str, Any], num_processes: int, key: str) -> int:
     left, right, _ = st.columns(3, vertical_alignment="bottom")
     with left:

@@ -14,6 +14,7 @@ import pandas as pd
 from molfun.runs.folder import RunFolder
 from molfun.runs.status import RunStatus, run_status
 from molfun.runs.terminal import goes_on
+from molfun.runs.watch import Onlooker
 from molfun.ui import text, theme
 
 if TYPE_CHECKING:
@@ -41,12 +42,12 @@ def show_curves(folder: RunFolder, *, follow: bool) -> None:
     """
     # By name: only who has a kernel has IPython.
     display = importlib.import_module("IPython.display").display
-    status = run_status(folder)
+    onlooker, status = Onlooker(folder), run_status(folder)
     handle, seen = display(bundle(folder, status), raw=True, display_id=True), _stamp(folder, status)
     try:
         while follow and not status.is_over:
             time.sleep(REFRESH_SECONDS)
-            status = run_status(folder)
+            status = onlooker.status()
             if (now := _stamp(folder, status)) != seen:
                 handle.update(bundle(folder, status), raw=True)
                 seen = now

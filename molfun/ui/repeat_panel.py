@@ -6,10 +6,12 @@ from functools import partial
 
 import streamlit as st
 
+from molfun.adapters.catalog import find_model
 from molfun.errors import MolfunError
 from molfun.runs.repeat import repeat_of
 from molfun.runs.repeat_files import FILES, Kind, write_repeat
 from molfun.runs.store import RunFolder
+from molfun.ui import shell
 
 
 def draw_repeat(folder: RunFolder) -> None:
@@ -19,6 +21,11 @@ def draw_repeat(folder: RunFolder) -> None:
             "A file that trains this run again, from the same data to the same numbers, and says where that is not "
             "possible: to change a setting, to hand it on, to keep it beside a paper."
         )
+        try:  # what `repeat_of` would stumble over, without the rest of it
+            find_model(folder.spec.model.name)
+        except MolfunError as error:
+            st.error(shell.sentence(str(error)), icon=":material/error:")
+            return
         with st.container(horizontal=True):
             for kind, about in FILES.items():
                 st.download_button(

@@ -9,6 +9,7 @@ import pytest
 
 from molfun.data.dataset import Dataset
 from molfun.runs.folder import RunFolder
+from molfun.runs.jobs import make_folder
 from molfun.ui.first_steps import Known, are_shown, first_steps, look, show
 from tests.drawn_pages import button, dataset, draw, make_run, words
 
@@ -71,3 +72,19 @@ def test_settings_shows_them_again(home: Path) -> None:
 def test_a_torn_file_hides_or_shows_but_never_fails(home: Path, torn: str) -> None:
     (home / "first_steps.json").write_text(torn)
     assert words(draw("home"))
+
+
+def test_settings_says_when_there_is_nothing_left_to_show(home: Path, make_run: Callable[..., RunFolder]) -> None:
+    finish_all(make_run)
+    assert done(look(home)) == [True] * 5
+    switch = next(item for item in draw("settings").toggle if item.label == "Show the first steps")
+    assert (switch.disabled, switch.value) == (True, False)
+    assert "First steps" not in words(draw("runs"))
+
+
+def finish_all(make_run: Callable[..., RunFolder]) -> None:
+    """Leave what somebody leaves who did all five."""
+    for run_id, kind in (("one", "head_only"), ("two", "lora")):
+        folder = make_run(run_id, "finished")
+        folder.spec_path.write_text(folder.spec_path.read_text().replace("kind: head_only", f"kind: {kind}"))
+    make_folder(folder.predictions / "jobs")

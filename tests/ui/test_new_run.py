@@ -180,3 +180,15 @@ def test_a_fork_keeps_what_lies_in_folds_that_were_never_opened(home: Path) -> N
     assert spec_shown(closed) == spec_shown(draw(**{"from": folder.id, "dataset": data.id}))
     for told in ("grad_clip: 0.5", "num_processes: 2", "pooling: cls", "- mlflow", "every: 7", "hang_minutes: 44"):
         assert told in spec_shown(closed)
+
+
+def test_a_fork_onto_data_of_another_task_leaves_no_choice_behind_that_does_not_fit(home: Path) -> None:
+    classes, numbers = dataset_for(home, "classification"), dataset_for(home, "regression")
+    spec = RunSpec.parse({"name": "One", "data": {"dataset": classes.id, "columns": classes.columns.model_dump()}})
+    changes = {"strategy.loss_fn": "focal", "strategy.monitor": "val_mcc", "launch.gpus": [3]}
+    folder = RunStore(home).create(spec.changed(changes), run_id="one")
+    app = draw(**{"from": folder.id, "dataset": numbers.id}, opened=False)
+    assert not start_button(app).disabled
+    assert "loss_fn: mse" in spec_shown(app)
+    assert "val_mcc" not in spec_shown(app)
+    assert "gpus: null" in spec_shown(app) or "gpus:" not in spec_shown(app)
