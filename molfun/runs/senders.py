@@ -7,12 +7,15 @@ import subprocess
 import time
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
+from pathlib import Path
 
 from molfun.errors import RunError
 from molfun.runs.detached import start_detached
 from molfun.runs.folder import RunFolder
-from molfun.runs.remotes import Remote, read_remotes, remote_names
+from molfun.runs.process import find_process
+from molfun.runs.remotes import Cursor, Remote, read_cursor, read_remotes, remote_names
 from molfun.runs.status import run_status
+from molfun.runs.store import RunStore
 from molfun.tracking.catalog import find_tracker
 
 logger = logging.getLogger("molfun.supervisor")
@@ -20,6 +23,9 @@ logger = logging.getLogger("molfun.supervisor")
 SENDER = "molfun.runs.sender_process"
 # Where a job's end would end senders as well: they give up after 30 seconds of silence by themselves.
 JOB_SECONDS = 40.0
+# How long a service is left alone before it is tried again, and how many senders begin at once.
+AGAIN_SECONDS = 600.0
+MOST_AT_ONCE = 3
 
 
 def start_sender(folder: RunFolder, name: str, *, patience_seconds: float = 30.0) -> subprocess.Popen[bytes]:
@@ -78,6 +84,28 @@ def sync(folder: RunFolder, names: Sequence[str], *, patience_seconds: float = 3
     for sender in senders:
         sender.wait()
     return [remote for remote in read_remotes(folder, run_status(folder).status) if remote.name in names]
+
+
+def send_again(home: Path) -> list[subprocess.Popen[bytes]]:
+    """Start sending what services lack of runs that are over and that nobody sends, a few at a time.
+
+    Each is left alone for ten minutes, and then for as long again as its run has been over: a service that is back gets
+    what it lacks, and one that never comes back costs less and less.
+    """
+    due = [
+        (folder, remote)
+        for folder in RunStore(home).list()
+        for remote in unsent(folder)
+        if _is_due(folder, read_cursor(folder, remote))
+    ]
+    return [start_sender(folder, name) for folder, name in due[:MOST_AT_ONCE]]
+
+
+def _is_due(folder: RunFolder, cursor: Cursor) -> bool:
+    ended = folder.read_state().get("ended")
+    since = ended if isinstance(ended, int | float) else 0.0
+    last = max(cursor.tried, since)
+    return find_process(cursor.process) is None and time.time() - last >= max(AGAIN_SECONDS, last - since)
 
 
 def unsent(folder: RunFolder) -> list[str]:

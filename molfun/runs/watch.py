@@ -1,4 +1,4 @@
-"""Keeps what the folders say about clusters fresh, and the queue of this machine moving, from a thread of the app.
+"""Keeps clusters' answers fresh, this machine's queue moving and trackers up to date, while the app lives.
 
 No command of a scheduler ever runs in a page's thread: pages read `scheduler.json`, which this writes.
 """
@@ -15,12 +15,14 @@ from molfun.errors import MolfunError
 from molfun.runs.dispatcher import advance, revive
 from molfun.runs.folder import RunFolder
 from molfun.runs.launchers.catalog import launcher_of
+from molfun.runs.senders import send_again
 from molfun.runs.status import REMOTE, RunStatus, run_status
 from molfun.runs.store import RunStore
 
 logger = logging.getLogger(__name__)
 
 LOOK_SECONDS = 5.0
+SEND_SECONDS = 60.0
 
 
 def ask_cluster(folder: RunFolder) -> None:
@@ -63,7 +65,7 @@ class Onlooker:
 
 
 class Watch:
-    """Two threads that look every few seconds for as long as the app lives: a slow cluster holds up no queue.
+    """Threads that look every few seconds for as long as the app lives: a slow cluster holds up no queue.
 
     Args:
         home: The data folder.
@@ -72,9 +74,13 @@ class Watch:
     def __init__(self, home: Path) -> None:
         self.home = home
         self._is_over = Event()
-        acts = {"queue": self._move_queue, "clusters": lambda: ask_clusters(self.home)}
+        acts: dict[str, tuple[Callable[[], object], float]] = {
+            "queue": (self._move_queue, LOOK_SECONDS),
+            "clusters": (lambda: ask_clusters(self.home), LOOK_SECONDS),
+            "senders": (lambda: send_again(self.home), SEND_SECONDS),
+        }
         self._threads = [
-            Thread(target=self._look, args=(act,), name=f"molfun-{name}", daemon=True) for name, act in acts.items()
+            Thread(target=self._look, args=about, name=f"molfun-{name}", daemon=True) for name, about in acts.items()
         ]
 
     def start(self) -> None:
@@ -90,8 +96,8 @@ class Watch:
         advance(self.home)
         revive(self.home)
 
-    def _look(self, act: Callable[[], None]) -> None:
-        while not self._is_over.wait(LOOK_SECONDS):
+    def _look(self, act: Callable[[], object], seconds: float) -> None:
+        while not self._is_over.wait(seconds):
             try:
                 act()
             except (MolfunError, OSError) as error:

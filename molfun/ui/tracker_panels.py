@@ -24,7 +24,7 @@ ICONS = {
 # What becomes of what was not sent, by whether the run is over.
 KEPT = {
     False: "Nothing is lost: the record is here, and sending is tried again by itself.",
-    True: "Nothing is lost: the record is here, and *Send now* tries again.",
+    True: "Nothing is lost: the record is here. It is tried again by itself, and at once with *Send now*.",
 }
 PLACES = {
     "environment": "Set in the environment",
