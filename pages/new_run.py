@@ -162,7 +162,7 @@ def draw_advanced(parts: list[Part], task: str, head: Mapping[str, Any], form: s
     """Draw the settings that few change, and add them to the values of each part; return those of the head."""
     has_head = task != "structure"  # whose head has the form of the structure module
     choices = {"loss_fn": losses_for(task), "monitor": monitors_for(task)}
-    box, is_drawn = forms.fold("Advanced settings", key="new.advanced", icon=":material/tune:")
+    box, is_drawn = forms.fold("Advanced settings", key=forms.ADVANCED, icon=":material/tune:")
     if not is_drawn:
         for part in parts:
             part.values.update(forms.untouched(part.cls, defaults=part.begin, skip=part.skip, choices=choices))

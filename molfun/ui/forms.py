@@ -15,6 +15,7 @@ from molfun.settings import SettingInfo, Settings, default_in_words, describe_se
 
 LR_STEP = 1e-5
 WAS_OPEN = ".was_open"  # behind the key of a fold, in the session
+ADVANCED = "new.advanced"  # the fold with the advanced settings of New run
 NUM_COLUMNS = 3
 
 ONE_A_LINE = ("extra", "prologue")  # lists of command lines, in which a comma means something

@@ -12,7 +12,7 @@ from molfun.data.dataset import Dataset
 from molfun.runs.disk import format_bytes
 from molfun.runs.memory import MemoryQuestion, ask_of_run, least_seconds
 from molfun.runs.spec import RunSpec
-from molfun.ui import shell, text, theme
+from molfun.ui import forms, shell, text, theme
 from molfun.ui.charts import empty_figure
 from molfun.ui.drawn import drawn
 from molfun.ui.preview import POLL_SECONDS, Answer, PreviewDesk
@@ -147,3 +147,5 @@ def fit_words(fit: Mapping[str, Any]) -> str:
 def _apply(fit: Mapping[str, Any], form: str) -> None:
     for name, value in fit.items():
         st.session_state[f"{form}.{name}"] = value
+    # Some of these fields lie in a fold, which nobody may have opened so far.
+    st.session_state[f"{forms.ADVANCED}{forms.WAS_OPEN}"] = True
