@@ -102,8 +102,10 @@ def send_again(home: Path) -> list[subprocess.Popen[bytes]]:
 
 
 def _is_due(folder: RunFolder, cursor: Cursor) -> bool:
-    ended = folder.read_state().get("ended")
-    since = ended if isinstance(ended, int | float) else 0.0
+    state = folder.read_state()
+    # A run that was lost has no end of its own, only a last sign of life.
+    known = (value for name in ("ended", "heartbeat") if isinstance(value := state.get(name), int | float))
+    since = next(known, cursor.tried)
     last = max(cursor.tried, since)
     return find_process(cursor.process) is None and time.time() - last >= max(AGAIN_SECONDS, last - since)
 

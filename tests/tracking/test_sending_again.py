@@ -54,3 +54,11 @@ def test_a_run_at_work_and_one_without_trackers_are_left_alone(home: Path) -> No
     recorded_run(home, "comet", run_id="run-1", **alive)
     recorded_run(home, run_id="run-2", ended=time.time() - 2 * AGAIN_SECONDS)
     assert send_again(home) == []
+
+
+def test_a_run_that_was_lost_is_sent_again_too(home: Path) -> None:
+    beat = time.time() - 2 * AGAIN_SECONDS
+    recorded_run(home, "comet", status="lost", ended=None, heartbeat=beat)
+    (sender,) = send_again(home)
+    sender.kill()
+    sender.wait()
