@@ -49,8 +49,8 @@ class CometTracker(BaseTracker):
         every: How often an optimiser step is sent where `fit` calls; senders choose rows themselves.
 
     Example:
-        tracker = CometTracker("antibodies")
-        strategy.fit(model, loader, tracker=tracker)
+        with CometTracker("antibodies") as tracker:
+            strategy.fit(model, loader, tracker=tracker)
     """
 
     def __init__(

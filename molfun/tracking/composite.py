@@ -9,7 +9,7 @@ from typing import Any
 
 from typing_extensions import override
 
-from molfun.tracking.base import BaseTracker, Status
+from molfun.tracking.base import BaseTracker, Row, Status
 
 logger = logging.getLogger(__name__)
 
@@ -64,12 +64,24 @@ class CompositeTracker(BaseTracker):
         self._each(lambda tracker: tracker.log_step(metrics, step))
 
     @override
+    def log_rows(self, rows: Sequence[Row]) -> None:
+        self._each(lambda tracker: tracker.log_rows(rows))
+
+    @override
+    def log_summary(self, values: Mapping[str, float]) -> None:
+        self._each(lambda tracker: tracker.log_summary(values))
+
+    @override
     def log_artifact(self, path: Path, name: str = "") -> None:
         self._each(lambda tracker: tracker.log_artifact(path, name))
 
     @override
     def log_text(self, text: str, name: str) -> None:
         self._each(lambda tracker: tracker.log_text(text, name))
+
+    @override
+    def flush(self) -> None:
+        self._each(lambda tracker: tracker.flush())
 
     @override
     def end_run(self, status: Status = "finished", error: str = "") -> None:

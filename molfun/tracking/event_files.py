@@ -7,6 +7,7 @@ rotated and shifted: tensorflow/core/lib/hash/crc32c.h). A record is an `Event` 
 
 from __future__ import annotations
 
+import math
 import struct
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,6 +18,7 @@ from molfun.plain_files import open_plain
 POLYNOMIAL = 0x82F63B78  # CRC-32C, reversed
 MASK_DELTA = 0xA282EAD8
 MAX_RECORD_BYTES = 1 << 24
+MAX_FLOAT32 = (2 - 2**-23) * 2.0**127
 VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5  # kinds of fields on the wire
 DT_FLOAT, DT_DOUBLE, DT_STRING = 1, 2, 7
 
@@ -67,8 +69,9 @@ def version_event(t: float) -> bytes:
 
 
 def scalar_event(point: Scalar) -> bytes:
-    """Return one point; its value is kept as float32."""
-    value = _bytes(1, point.tag.encode()) + _key(2, FIXED32) + struct.pack("<f", point.value)
+    """Return one point; its value is kept as float32, and beyond its range as infinity."""
+    number = math.copysign(math.inf, point.value) if abs(point.value) > MAX_FLOAT32 else point.value
+    value = _bytes(1, point.tag.encode()) + _key(2, FIXED32) + struct.pack("<f", number)
     return _event(point.t, point.step) + _bytes(5, _bytes(1, value))
 
 

@@ -37,8 +37,8 @@ class LangfuseTracker(BaseTracker):
         base_url: Address of the server; empty takes LANGFUSE_HOST, else Langfuse's own.
 
     Example:
-        tracker = LangfuseTracker("antibodies")
-        strategy.fit(model, loader, tracker=tracker)
+        with LangfuseTracker("antibodies") as tracker:
+            strategy.fit(model, loader, tracker=tracker)
     """
 
     def __init__(

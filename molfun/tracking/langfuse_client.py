@@ -1,6 +1,7 @@
 """One client of Langfuse a process and key, which says whether what it sent was taken: the package itself only logs it.
 
-The package keeps one client a key for the life of a process, and would give it for another address as well.
+The package keeps one client a public key for the life of a process, and would give it for another address or secret key
+as well, or give us the one of a script that traces its own work: ours are made without its knowledge.
 """
 
 from __future__ import annotations
@@ -8,7 +9,8 @@ from __future__ import annotations
 import atexit
 import base64
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from threading import Lock, Thread
 from typing import Any
 
@@ -20,18 +22,19 @@ REQUEST_SECONDS = 5
 # Few requests: hobby plans allow 30 a minute.
 MAX_ITEMS, SECONDS_BETWEEN = 200, 5.0
 DEFAULT_URL = "https://cloud.langfuse.com"
-_connections: dict[tuple[str, str], Connection] = {}
+_connections: dict[tuple[str, str, str], Connection] = {}
 _lock = Lock()
 
 
 def connect(public_key: str, secret_key: str, base_url: str = "") -> Connection:
-    """Return the connection of this process with a key; the first call makes it."""
+    """Return the connection of this process with a pair of keys and an address; the first call makes it."""
     told = base_url or os.environ.get("LANGFUSE_HOST") or os.environ.get("LANGFUSE_BASE_URL") or DEFAULT_URL
     url = told.rstrip("/")
     with _lock:
-        if (public_key, url) not in _connections:
-            _connections[public_key, url] = Connection(public_key, secret_key, url)
-        return _connections[public_key, url]
+        asked = (public_key, secret_key, url)
+        if asked not in _connections:
+            _connections[asked] = Connection(*asked)
+        return _connections[asked]
 
 
 class Heard:
@@ -62,12 +65,13 @@ class Connection:
         self._ids = _Ids()
         # A provider of its own: the package would make itself the one of the whole process.
         self._provider = trace.TracerProvider(shutdown_on_exit=False, id_generator=self._ids)
-        self.client = langfuse.Langfuse(
-            public_key=public_key, secret_key=secret_key, base_url=url, timeout=REQUEST_SECONDS, flush_at=MAX_ITEMS,
-            flush_interval=SECONDS_BETWEEN, tracer_provider=self._provider, should_export_span=lambda span: True,
-            span_exporter=_WatchedExporter(_exporter(public_key, secret_key, url), self.heard),
-            httpx_client=_watched_client(self.heard),
-        )  # fmt: skip
+        with _unknown(public_key):
+            self.client = langfuse.Langfuse(
+                public_key=public_key, secret_key=secret_key, base_url=url, timeout=REQUEST_SECONDS, flush_at=MAX_ITEMS,
+                flush_interval=SECONDS_BETWEEN, tracer_provider=self._provider, should_export_span=lambda span: True,
+                span_exporter=_WatchedExporter(_exporter(public_key, secret_key, url), self.heard),
+                httpx_client=_watched_client(self.heard),
+            )  # fmt: skip
         # It would wait for the service without end when the process is to end.
         atexit.unregister(self.client._resources.shutdown)
         self._tracer = self._provider.get_tracer("molfun")
@@ -116,6 +120,19 @@ class Connection:
             raise TimeoutError(f"no answer within {FLUSH_SECONDS:.0f} seconds")
         if problem:
             raise ConnectionError(problem)
+
+
+@contextmanager
+def _unknown(public_key: str) -> Iterator[None]:
+    """Let a client be made that the package neither finds in its list nor keeps there."""
+    known = import_package("langfuse._client.resource_manager").LangfuseResourceManager._instances
+    own = known.pop(public_key, None)
+    try:
+        yield
+    finally:
+        known.pop(public_key, None)
+        if own is not None:
+            known[public_key] = own
 
 
 class _Ids:

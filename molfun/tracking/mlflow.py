@@ -42,8 +42,8 @@ class MLflowTracker(BaseTracker):
         uri: Address of the server, http or https; empty takes MLFLOW_TRACKING_URI.
 
     Example:
-        tracker = MLflowTracker("antibodies", uri="http://127.0.0.1:5000")
-        strategy.fit(model, loader, tracker=tracker)
+        with MLflowTracker("antibodies", uri="http://127.0.0.1:5000") as tracker:
+            strategy.fit(model, loader, tracker=tracker)
     """
 
     def __init__(self, project: str = "molfun", folder: Path | None = None, *, uri: str = "") -> None:
@@ -108,8 +108,9 @@ class MLflowTracker(BaseTracker):
     @property
     @override
     def link(self) -> str:
-        place = f"{public_address(self._address())}/#/experiments/{self._experiment}/runs/{self._run}"
-        return place if self._run else ""
+        if not self._run:
+            return ""
+        return f"{public_address(self._address())}/#/experiments/{self._experiment}/runs/{self._run}"
 
     @override
     def log_config(self, config: Mapping[str, Any]) -> None:

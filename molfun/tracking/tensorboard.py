@@ -24,8 +24,8 @@ class TensorBoardTracker(BaseTracker):
         folder: Where they lie; None is `tensorboard` in the working folder.
 
     Example:
-        tracker = TensorBoardTracker(folder=Path("curves"))
-        strategy.fit(model, loader, tracker=tracker)
+        with TensorBoardTracker(folder=Path("curves")) as tracker:
+            strategy.fit(model, loader, tracker=tracker)
     """
 
     def __init__(self, project: str = "molfun", folder: Path | None = None) -> None:
@@ -37,7 +37,7 @@ class TensorBoardTracker(BaseTracker):
         self, run_id: str = "", name: str = "", group: str = "", tags: Sequence[str] = (), resume: bool = False
     ) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
-        if not resume:
+        if run_id and not resume:  # this very run, sent once more; files of any other stay
             for earlier in self.folder.glob(PATTERN):
                 earlier.unlink()
         # TensorBoard reads the files of a folder in the order of their names; a file that was ended is not read again.

@@ -35,8 +35,8 @@ class WandbTracker(BaseTracker):
         every: How often an optimiser step is sent where `fit` calls; senders choose rows themselves.
 
     Example:
-        tracker = WandbTracker(project="antibodies", mode="offline")
-        strategy.fit(model, loader, tracker=tracker)
+        with WandbTracker(project="antibodies", mode="offline") as tracker:
+            strategy.fit(model, loader, tracker=tracker)
     """
 
     confirms_at_end = True
@@ -67,8 +67,9 @@ class WandbTracker(BaseTracker):
         wandb = import_wandb()
         self._told = {"run_id": run_id, "name": name, "group": group, "tags": tags}
         self._keep_files_inside()
-        with suppress(Exception):  # a start that nobody answered holds its id until then
-            wandb.teardown()
+        if wandb.run is None:  # else a script has a run of its own, which this would end
+            with suppress(Exception):  # a start that nobody answered holds its id until then
+                wandb.teardown()
         self._run = wandb.init(
             project=self.project, entity=self.entity, mode=self.mode, dir=self.folder, settings=_settings(wandb),
             id=run_id or None, name=name or None, group=group or None, tags=[tag[:64] for tag in tags] or None,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,7 +11,7 @@ import pytest
 from typing_extensions import override
 
 from molfun.errors import ModelError, SettingError
-from molfun.tracking.base import BaseTracker, NullTracker, Status
+from molfun.tracking.base import BaseTracker, NullTracker, Row, Status
 from molfun.tracking.catalog import TRACKERS, build_tracker, find_tracker
 from molfun.tracking.composite import CompositeTracker
 from molfun.tracking.local import LocalTracker, read_events, read_metrics
@@ -64,6 +64,38 @@ def test_every_call_reaches_every_member(tmp_path: Path) -> None:
         assert [event["kind"] for event in events] == ["resume", "config", "artifact", "text", "end"]
         assert events[1]["config"] == {"lr": 1e-3}
         assert len(read_metrics(folder / "metrics.jsonl")[0]) == 1
+
+
+class Keeping(BaseTracker):
+    """Keeps what is sent in bulk and at the end."""
+
+    def __init__(self) -> None:
+        self.kept: list[object] = []
+
+    @override
+    def log_metrics(self, metrics: Mapping[str, float], step: int) -> None:
+        self.kept.append(dict(metrics))
+
+    @override
+    def log_rows(self, rows: Sequence[Row]) -> None:
+        self.kept.append(list(rows))
+
+    @override
+    def log_summary(self, values: Mapping[str, float]) -> None:
+        self.kept.append(dict(values))
+
+    @override
+    def flush(self) -> None:
+        self.kept.append("flush")
+
+
+def test_rows_and_scores_reach_every_member_as_they_are() -> None:
+    members, row = [Keeping(), Keeping()], Row("step", 3, 1e9, {"loss": 1.0})
+    tracker = CompositeTracker(members)
+    tracker.log_rows([row])
+    tracker.log_summary({"test_spearman": 0.5})
+    tracker.flush()
+    assert [member.kept for member in members] == [[[row], {"test_spearman": 0.5}, "flush"]] * 2
 
 
 def test_an_error_inside_the_block_ends_as_failed_and_goes_on() -> None:

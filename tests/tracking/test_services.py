@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 import zipfile
 from pathlib import Path
 
@@ -10,7 +12,7 @@ import pytest
 
 from molfun.runs.remotes import read_remotes
 from molfun.tracking.comet import experiment_key
-from tests.tracking.runs_to_send import SCORE, expected_steps, recorded_run, send, write_steps
+from tests.tracking.runs_to_send import SCORE, expected_steps, recorded_run, send, sender_environment, write_steps
 from tests.tracking.services import CometService, LangfuseService, WandbService, serving
 
 
@@ -91,6 +93,33 @@ def test_langfuse_keeps_the_settings_of_a_run_that_was_resumed(home: Path) -> No
     spans = {span["name"]: span for span in service.spans.values()}
     assert json.loads(spans["run"]["langfuse.observation.input"])["strategy"]["kind"] == "head_only"
     assert "epoch 3" in spans
+
+
+TWO_SERVERS = """
+import sys
+from langfuse import Langfuse, get_client
+from molfun.tracking.langfuse import LangfuseTracker
+
+mine = Langfuse(public_key="pk-lf-1", secret_key="sk-lf-mine", base_url=sys.argv[1])
+for secret, url in (("sk-lf-wrong", sys.argv[1]), ("sk-lf-1", sys.argv[2])):
+    with LangfuseTracker(public_key="pk-lf-1", secret_key=secret, base_url=url) as tracker:
+        tracker.start_run("run-1")
+        tracker.log_metrics({"val_loss": 0.5}, 1)
+assert get_client()._resources is mine._resources
+"""
+
+
+def test_langfuse_gets_a_run_at_each_address_and_leaves_the_clients_of_a_script_alone() -> None:
+    pytest.importorskip("langfuse")
+    with serving("langfuse") as first, serving("langfuse") as second:
+        done = subprocess.run(
+            [sys.executable, "-c", TWO_SERVERS, first.url, second.url], env=sender_environment({}), timeout=120,
+            capture_output=True, text=True, check=False,
+        )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    for service in (first, second):
+        assert {span["name"] for span in service.spans.values()} == {"run", "epoch 1"}
+        assert {score["name"] for score in service.scores.values()} == {"val_loss", "status"}
 
 
 def test_wandb_gets_a_run_whole(home: Path) -> None:

@@ -116,6 +116,19 @@ def test_offline_artifact_is_referred_to_not_copied(offline: WandbTracker, tmp_p
     assert copies == [weights]
 
 
+def test_a_run_of_the_script_itself_goes_on(offline: WandbTracker, tmp_path: Path) -> None:
+    import wandb
+
+    settings = wandb.Settings(console="off", silent=True, disable_git=True, x_disable_machine_info=True)
+    own = wandb.init(project="mine", mode="offline", dir=tmp_path / "own", settings=settings)
+    with offline:
+        offline.log_metrics({"val_loss": 0.5}, 1)
+    wandb.log({"mine": 1.0})
+    own.finish()
+    assert [row["mine"] for row in history(records(tmp_path / "own"))] == [1.0]
+    assert [row["val_loss"] for row in history(records(tmp_path / "wandb"))] == [0.5]
+
+
 def test_end_run_without_a_run_does_nothing(offline: WandbTracker, tmp_path: Path) -> None:
     offline.end_run()
     assert not (tmp_path / "wandb").exists()
