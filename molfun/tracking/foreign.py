@@ -11,8 +11,8 @@ import re
 import sqlite3
 import struct
 import zlib
-from collections.abc import Callable, Iterator
-from contextlib import closing
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -93,12 +93,10 @@ def read_foreign(path: Path) -> list[ForeignRun]:
     files = [path] if path.is_file() else sorted(file for file in path.rglob("*") if file.is_file())
     found: list[ForeignRun] = []
     for matches, read in READERS:
-        mine = [file for file in files if matches(file)]
-        try:
-            found += read(mine) if mine else []
-        except (OSError, ValueError, sqlite3.Error, struct.error, pd.errors.ParserError) as error:
-            raise DataError(f"{mine[0]} cannot be read: {error}. Check that it is whole and try again.") from None
-    found = [run for run in found if run.points]
+        for file in filter(matches, files):
+            with _reading(file):
+                found += read(file)
+    found = [run for run in _joined(found) if run.points]
     if not found:
         raise DataError(
             f"{path} has no recorded curves; expected TensorBoard event files, wandb's offline-run folders, an MLflow "
@@ -107,58 +105,77 @@ def read_foreign(path: Path) -> list[ForeignRun]:
     return found[:MAX_RUNS]
 
 
-def _read_events(files: list[Path]) -> list[ForeignRun]:
-    runs: dict[Path, ForeignRun] = {}
-    for file in files:
-        run = runs.setdefault(file.parent, ForeignRun(file.parent.name, f"TensorBoard, {file.parent}"))
-        for point in read_scalars(file):
-            run.add(point.tag, point.step, point.t, point.value, is_epoch=point.tag.startswith("epoch/"))
-    return list(runs.values())
+@contextmanager
+def _reading(file: Path) -> Iterator[None]:
+    """Say of which file it is that it cannot be read."""
+    try:
+        yield
+    except (OSError, ValueError, ArithmeticError, sqlite3.Error, struct.error, pd.errors.ParserError) as error:
+        raise DataError(f"{file} cannot be read: {error}. Check that it is whole and try again.") from None
 
 
-def _read_csv(files: list[Path]) -> list[ForeignRun]:
-    runs = []
-    for file in files:
-        table = pd.read_csv(file)
-        axis = next((name for name in ("step", "global_step", "epoch", "iteration") if name in table.columns), None)
-        if axis is None:  # a table of something else, such as sequences beside the curves
-            continue
-        steps = table[axis].fillna(-1).astype(int)
-        times = file.stat().st_mtime
-        run = ForeignRun(file.stem, f"CSV, {file}")
-        for name in table.select_dtypes("number").columns:
-            for step, value in zip(steps, table[name], strict=True):
-                if name != axis and not pd.isna(value):
-                    run.add(str(name), int(step), times, float(value))
-        runs.append(run)
-    return runs
+def _joined(runs: list[ForeignRun]) -> list[ForeignRun]:
+    """Return runs, those of one source as one: TensorBoard has another file for every part of a training."""
+    known: dict[str, ForeignRun] = {}
+    for run in runs:
+        first = known.setdefault(run.source, run)
+        if first is not run:
+            for name, points in run.points.items():
+                first.points.setdefault(name, []).extend(points)
+            first.of_epochs |= run.of_epochs
+    return list(known.values())
 
 
-def _read_mlflow_folders(files: list[Path]) -> list[ForeignRun]:
-    runs = []
-    for meta in files:
-        about = load_mapping(meta)
-        run = ForeignRun(
-            str(about.get("run_name") or meta.parent.name), f"MLflow, {meta.parent}",
-            status={4: "failed", 5: "stopped"}.get(int(about.get("status") or 3), "finished"),
-        )  # fmt: skip
-        for file in sorted((meta.parent / "metrics").rglob("*")):
-            name = file.relative_to(meta.parent / "metrics").as_posix()
-            for line in read_plain(file, MOST_BYTES).decode().splitlines() if file.is_file() else []:
+def _read_events(file: Path) -> list[ForeignRun]:
+    run = ForeignRun(file.parent.name, f"TensorBoard, {file.parent}")
+    for point in read_scalars(file):
+        run.add(point.tag, point.step, point.t, point.value, is_epoch=point.tag.startswith("epoch/"))
+    return [run]
+
+
+def _read_csv(file: Path) -> list[ForeignRun]:
+    """Return the curves in a CSV file; none of a table of something else, such as sequences beside the curves."""
+    table = pd.read_csv(file)
+    axis = next((name for name in ("step", "global_step", "epoch", "iteration") if name in table.columns), None)
+    if axis is None:
+        return []
+    steps, times = table[axis].fillna(-1).astype(int), file.stat().st_mtime
+    run = ForeignRun(file.stem, f"CSV, {file}")
+    for name in table.select_dtypes("number").columns:
+        for step, value in zip(steps, table[name], strict=True):
+            if name != axis and not pd.isna(value):
+                run.add(str(name), int(step), times, float(value))
+    return [run]
+
+
+def _read_mlflow_folder(meta: Path) -> list[ForeignRun]:
+    about = load_mapping(meta)
+    if about.get("lifecycle_stage") == "deleted":
+        return []
+    run = ForeignRun(
+        str(about.get("run_name") or meta.parent.name), f"MLflow, {meta.parent}",
+        status={4: "failed", 5: "stopped"}.get(int(about.get("status") or 3), "finished"),
+    )  # fmt: skip
+    for name, file in _named_files(meta.parent / "metrics"):
+        with _reading(file):
+            for line in read_plain(file, MOST_BYTES).decode().splitlines():
                 t, value, *rest = line.split()
                 run.add(name, int(rest[0]) if rest else 0, int(t) / 1000, float(value))
-        for file in sorted((meta.parent / "params").glob("*")):
-            run.config[file.name] = read_plain(file, 1 << 20).decode("utf-8", "replace")
-        runs.append(run)
-    return runs
+    for name, file in _named_files(meta.parent / "params"):
+        with _reading(file):
+            run.config[name] = read_plain(file, 1 << 20).decode("utf-8", "replace")
+    return [run]
 
 
-def _read_mlflow_databases(files: list[Path]) -> list[ForeignRun]:
-    return [run for file in files for run in _read_database(file)]
+def _named_files(folder: Path) -> list[tuple[str, Path]]:
+    """Return (name, file) of what MLflow keeps in a folder; a slash in a name makes folders below it."""
+    return [(file.relative_to(folder).as_posix(), file) for file in sorted(folder.rglob("*")) if file.is_file()]
 
 
-def _read_database(file: Path) -> Iterator[ForeignRun]:
+def _read_mlflow_database(file: Path) -> Iterator[ForeignRun]:
     with closing(sqlite3.connect(f"{file.resolve().as_uri()}?mode=ro", uri=True)) as store:
+        if not store.execute("SELECT 1 FROM sqlite_master WHERE name = 'runs'").fetchall():
+            return  # a store of something else
         query = "SELECT run_uuid, name, status FROM runs WHERE lifecycle_stage = 'active' ORDER BY start_time"
         for key, name, status in store.execute(query).fetchall():
             run = ForeignRun(str(name or key), f"MLflow, {file}, run {key}")
@@ -170,11 +187,7 @@ def _read_database(file: Path) -> Iterator[ForeignRun]:
             yield run
 
 
-def _read_wandb(files: list[Path]) -> list[ForeignRun]:
-    return [_read_wandb_file(file) for file in files]
-
-
-def _read_wandb_file(file: Path) -> ForeignRun:
+def _read_wandb(file: Path) -> list[ForeignRun]:
     run = ForeignRun(file.stem, f"wandb, {file}")
     for payload in wandb_records(read_plain(file, MOST_BYTES)):
         for number, content in fields(payload):
@@ -186,7 +199,7 @@ def _read_wandb_file(file: Path) -> ForeignRun:
                 run.name = name.decode("utf-8", "replace")
             elif number == 18:
                 run.status = "failed" if dict(fields(content)).get(1) else "finished"
-    return run
+    return [run]
 
 
 def _add_history(run: ForeignRun, content: bytes) -> None:
@@ -237,11 +250,11 @@ def _is_mlflow_run(file: Path) -> bool:
     return file.name == "meta.yaml" and (file.parent / "metrics").is_dir()
 
 
-Reader = Callable[[list[Path]], list[ForeignRun]]
+Reader = Callable[[Path], Iterable[ForeignRun]]
 READERS: tuple[tuple[Callable[[Path], bool], Reader], ...] = (
     (lambda file: ".tfevents." in file.name, _read_events),
     (lambda file: file.suffix == ".wandb", _read_wandb),
-    (_is_mlflow_run, _read_mlflow_folders),
-    (lambda file: file.suffix in (".db", ".sqlite"), _read_mlflow_databases),
+    (_is_mlflow_run, _read_mlflow_folder),
+    (lambda file: file.suffix in (".db", ".sqlite"), _read_mlflow_database),
     (lambda file: file.suffix.lower() == ".csv", _read_csv),
 )

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 import resource
+import shutil
 import signal
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pandas as pd
@@ -16,7 +19,7 @@ from molfun.runs.history import list_runs
 from molfun.runs.importing import import_runs
 from molfun.runs.status import run_status
 from molfun.runs.store import RunFolder
-from molfun.tracking.local import read_metrics
+from molfun.tracking.local import read_events, read_metrics
 from molfun.tracking.tensorboard import TensorBoardTracker
 from molfun.tracking.wandb import WandbTracker
 from tests.tracking.runs_to_send import expected_steps, recorded_run, send
@@ -64,7 +67,13 @@ def test_a_store_of_mlflow_in_a_folder(home: Path, tmp_path: Path) -> None:
     (run / "metrics" / "train_loss").write_text("1000 0.5 10\n2000 0.25 20\n")
     (run / "metrics" / "val" / "loss").write_text("2000 0.3 20\n")
     (run / "params" / "lr").write_text("0.001")
+    (run / "params" / "head").mkdir()
+    (run / "params" / "head" / "size").write_text("64")
+    deleted = tmp_path / "mlruns" / "0" / "def"
+    shutil.copytree(run, deleted)
+    (deleted / "meta.yaml").write_text("run_name: gone\nrun_id: def\nlifecycle_stage: deleted\n")
     (found,) = import_runs(home, tmp_path / "mlruns")
+    assert read_events(found.path / "events.jsonl")[0]["config"] == {"lr": "0.001", "head/size": "64"}
     assert curves(found) == ({10: 0.5, 20: 0.25}, {1: 0.3})
     assert run_status(found).status == "failed"
     assert found.title == "old one"
@@ -104,6 +113,21 @@ def test_what_cannot_be_read_is_said(home: Path, tmp_path: Path, name: str, cont
     (tmp_path / name).write_bytes(content)
     with pytest.raises(DataError, match=words):
         import_runs(home, tmp_path / name)
+
+
+def test_of_several_files_the_one_that_cannot_be_read_is_named(home: Path, tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("step,loss\n1,2.0\n")
+    (tmp_path / "b.csv").write_text("step,loss\n1,2.0\n2,3.0,4.0,5.0\n")
+    with pytest.raises(DataError, match=r"b\.csv cannot be read"):
+        import_runs(home, tmp_path)
+
+
+def test_a_database_of_something_else_is_passed_over(home: Path, tmp_path: Path) -> None:
+    with closing(sqlite3.connect(tmp_path / "optuna.db")) as store:
+        store.execute("CREATE TABLE trials (number INTEGER)")
+    (tmp_path / "log.csv").write_text("step,loss\n1,2.0\n2,1.0\n")
+    (found,) = import_runs(home, tmp_path)
+    assert read_metrics(found.metrics_path)[0]["loss"].tolist() == [2.0, 1.0]
 
 
 def test_nothing_there_is_said(home: Path, tmp_path: Path) -> None:
