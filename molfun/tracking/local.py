@@ -114,7 +114,7 @@ class LocalTracker(BaseTracker):
             logger.warning("The copy of the metrics could not be written; the record itself is whole.", exc_info=True)
 
     def _append(self, name: str, row: Mapping[str, Any]) -> int:
-        """Write one line; return how many bytes it has."""
+        """Write one line; return how many characters it has."""
         if name not in self._files:
             self._files[name] = _open_lines(self.folder / name)
         return self._files[name].write(json.dumps(_plain(row), allow_nan=False, ensure_ascii=False) + "\n")
@@ -127,7 +127,8 @@ def _open_lines(path: Path) -> TextIO:
         with path.open("rb") as earlier:
             earlier.seek(-1, 2)
             torn = earlier.read(1) != b"\n"
-    file = path.open("a", buffering=1, encoding="utf-8")
+    # Half characters, as a file name that is no UTF-8 has them, become escapes of JSON.
+    file = path.open("a", buffering=1, encoding="utf-8", errors="backslashreplace")
     if torn:
         file.write("\n")
     return file

@@ -5,6 +5,7 @@ from typing import Any
 METRICS_NAME = "metrics.jsonl"
 EVENTS_NAME = "events.jsonl"
 COLUMNS_NAME = "metrics.parquet"
+LINE_BYTES = 1 << 20  # a line of ours has a few hundred; what is longer is no row
 MAX_STEP = 2**53  # float64 counts exactly up to here
 
 

@@ -16,13 +16,12 @@ import pandas as pd
 from molfun.plain_files import open_plain, parse_object, read_plain
 from molfun.tracking.bulk import parse_lines
 from molfun.tracking.columns import read_copy, write_copy
-from molfun.tracking.names import EVENTS_NAME, METRICS_NAME, is_count
+from molfun.tracking.names import EVENTS_NAME, LINE_BYTES, METRICS_NAME, is_count
 from molfun.tracking.table import GrowingTable
 
 __all__ = ["EVENTS_NAME", "METRICS_NAME", "MetricsReader", "read_events", "read_metrics"]
 
 CHUNK_BYTES = 1 << 22  # a cold read of a long run never holds more of the file than this at once
-LINE_BYTES = 1 << 20  # ours have a few hundred; what is longer is no row
 EVENTS_BYTES = 1 << 26
 BULK_BYTES = 1 << 16  # fewer are read line by line, which is faster then
 

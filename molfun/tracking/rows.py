@@ -8,9 +8,8 @@ from typing import NamedTuple
 
 from molfun.plain_files import open_plain, parse_object
 from molfun.tracking.base import Row, finite
-from molfun.tracking.names import is_count
+from molfun.tracking.names import LINE_BYTES, is_count
 
-LINE_BYTES = 1 << 20
 NOT_METRICS = frozenset({"kind", "segment", "step", "t"})
 
 

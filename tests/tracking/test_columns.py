@@ -19,6 +19,7 @@ from molfun.tracking import local, reader
 from molfun.tracking.bulk import parse_lines
 from molfun.tracking.columns import read_copy
 from molfun.tracking.local import LocalTracker, MetricsReader, read_metrics
+from molfun.tracking.names import LINE_BYTES
 
 VALUES = st.one_of(
     st.none(), st.floats(width=64), st.integers(-(2**60), 2**60), st.booleans(), st.just("text"), st.just([1.0])
@@ -206,7 +207,7 @@ def test_columns_of_both_kinds_keep_apart(metrics: Path, counted: list[int]) -> 
 
 
 def test_a_line_beyond_all_bounds_is_met_alone(metrics: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    endless: Mapping[str, Any] = {"kind": "step", "step": 3, "x": "y" * (reader.LINE_BYTES + 5)}
+    endless: Mapping[str, Any] = {"kind": "step", "step": 3, "x": "y" * (LINE_BYTES + 5)}
     metrics.write_bytes(lines([{"kind": "step", "segment": 0, "step": 1}, dict(endless)]) * 2)
     assert_same(read(metrics, 1 << 30, monkeypatch), read(metrics, 0, monkeypatch))
 

@@ -59,6 +59,13 @@ def test_events_tell_how_a_run_ended(tmp_path: Path) -> None:
     assert (end["kind"], end["status"], end["error"]) == ("end", "failed", "ValueError: no room")
 
 
+def test_half_characters_are_recorded_all_the_same(tmp_path: Path) -> None:
+    """A file name that is no UTF-8 has them, and stands in errors."""
+    with LocalTracker(tmp_path) as tracker:
+        tracker.log_event("alert", message="caf\udce9.csv")
+    assert read_events(tmp_path / "events.jsonl")[0]["message"] == "caf?.csv"
+
+
 def test_poll_reads_only_what_is_new(tmp_path: Path) -> None:
     path = tmp_path / "metrics.jsonl"
     reader = MetricsReader(path)
