@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[1]
 FLOORS: tuple[tuple[str, ...], ...] = (
     (
         *("molfun.errors", "molfun.settings", "molfun.types", "molfun.home", "molfun.plain_files", "molfun.yaml_files"),
-        *("molfun.data.atoms", "molfun.superposition", "molfun.lazy_names"),
+        *("molfun.data.atoms", "molfun.superposition", "molfun.lazy_names", "molfun.entry_points"),
     ),
     (
         *("molfun.adapters", "molfun.data", "molfun.losses", "molfun.metrics", "molfun.structure_metrics"),

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from functools import cache
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import EntryPoint
 
 from molfun.adapters.card import ModelCard
+from molfun.entry_points import installed_parts
 from molfun.errors import ModelError
 
 ENTRY_POINT_GROUP = "molfun.models"
@@ -18,7 +19,7 @@ ENTRY_POINT_GROUP = "molfun.models"
 
 def installed_models() -> dict[str, EntryPoint]:
     """Return the entry points of installed packages that bring backbones, by name; none of them is loaded."""
-    return {point.name: point for point in entry_points(group=ENTRY_POINT_GROUP)}
+    return installed_parts(ENTRY_POINT_GROUP)
 
 
 @cache

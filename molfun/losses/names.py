@@ -5,8 +5,9 @@
 
 from __future__ import annotations
 
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import EntryPoint
 
+from molfun.entry_points import installed_parts
 from molfun.errors import nearest
 
 # The first one of a task is what it gets where nobody chose.
@@ -25,7 +26,7 @@ ENTRY_POINT_GROUP = "molfun.losses"
 
 def installed_losses() -> dict[str, EntryPoint]:
     """Return the entry points of installed packages that bring losses, by name; none of them is loaded."""
-    return {point.name: point for point in entry_points(group=ENTRY_POINT_GROUP)}
+    return installed_parts(ENTRY_POINT_GROUP)
 
 
 def losses_for(task: str) -> tuple[str, ...]:
