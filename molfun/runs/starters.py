@@ -71,6 +71,18 @@ class Starter(ABC):
         """Have the run started again; does not return where that ends this process."""
         return
 
+    def why_not_back(self) -> str:
+        """Return why an interrupted run will not be started again, in sentences; empty where it was meant to stop."""
+        return ""
+
+    def exit_codes(self, returncode: int) -> dict[int, int]:
+        """Return {rank: exit code} as far as the end of the child process tells them, the earliest end first.
+
+        Args:
+            returncode: Exit code of the child process, negative for a signal.
+        """
+        return {0: returncode} if self.num_processes == 1 else {}
+
 
 class PythonStarter(Starter):
     """One process, started directly: exit code and signals arrive undistorted."""

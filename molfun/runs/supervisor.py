@@ -115,11 +115,13 @@ class Supervisor:
     def _conclude(self, returncode: int) -> int:
         """Note how the run ended. Nobody else does, so an ended run has no process left."""
         end = self._end(returncode)
+        was_asked = control.read(self.folder, "stop").get("by") == "user"
+        if end["status"] == "stopped" and not was_asked:
+            if self._comes_back():
+                return 0
+            end["cause"] = self.starter.why_not_back() or end["cause"]
         if end["cause"]:
             logger.info(end["cause"])
-        was_asked = control.read(self.folder, "stop").get("by") == "user"
-        if end["status"] == "stopped" and not was_asked and self._comes_back():
-            return 0
         # Before the end is known: from then on the run may be started again, and be asked again.
         control.clear(self.folder)
         self.folder.write_state(is_last=True, **end, ended=time.time(), paused=None)
@@ -149,7 +151,7 @@ class Supervisor:
             return {"status": "stopped", "cause": ENDED_AT_ONCE}
         if not failures and shutil.disk_usage(self.folder.path).free < FULL_BYTES:
             return {"status": "failed", "cause": DISK_FULL}
-        codes = read_exit_codes(notes) or ({0: returncode} if self.starter.num_processes == 1 else {})
+        codes = read_exit_codes(notes) or self.starter.exit_codes(returncode)
         cause = find_cause(
             failures, codes, num_processes=self.starter.num_processes, returncode=returncode,
             out_of_memory=num_memory_kills() > self._memory_kills,

@@ -13,7 +13,7 @@ from molfun.runs.status import run_status
 from molfun.runs.store import RunStore
 from molfun.runs.watch import ask_cluster
 from molfun.tracking.reader import read_metrics
-from tests.real_runs import Start, assert_nothing_is_left, starting, wait_for_steps, wait_until
+from tests.real_runs import Start, assert_nothing_is_left, processes_of, starting, wait_for_steps, wait_until
 from tests.slurm.cluster import Cluster
 from tests.slurm.jobs import start_again, watch_until
 
@@ -83,3 +83,23 @@ def test_a_run_that_is_ended_on_request_is_saved_and_not_queued_again(start: Sta
     assert (point.is_possible, point.damaged) == (True, ())
     assert recorded - 4 <= point.checkpoint.step <= recorded
     wait_until(lambda: launcher_of(folder).poll(folder).state == "cancelled", folder)
+
+
+def test_a_run_that_was_queued_again_often_enough_says_so(start: Start, cluster: Cluster) -> None:
+    folder = start(training__epochs=400, launch__slurm__max_requeues=0)
+    wait_for_steps(folder, 2)
+    cluster.call("scancel", "--signal=USR1", folder.read_launch()["job"])
+    watch_until(folder, "stopped", "finished", "failed", "lost")
+    status = run_status(folder)
+    assert (status.status, folder.read_state()["attempt"]) == ("stopped", 1), folder.log_tail()
+    assert "queued again 0 times already, as often as launch.slurm.max_requeues allows" in status.cause
+
+
+def test_a_killed_process_of_a_node_is_told_from_the_others(start: Start) -> None:
+    folder = start(training__epochs=400)
+    wait_for_steps(folder, 2)
+    workers = [process for process in processes_of(folder) if process.environ().get("SLURM_PROCID") == "1"]
+    workers[0].kill()
+    watch_until(folder, "failed", "stopped", "finished", "lost")
+    cause = run_status(folder).cause
+    assert cause.startswith("One of the 2 processes was ended by the system with signal 9 (SIGKILL)"), folder.log_tail()

@@ -119,8 +119,8 @@ class SrunStarter(Starter):
             return False
         return True
 
+    @override
     def why_not_back(self) -> str:
-        """Return why a run that `is_interrupted` does not come back, in sentences; empty where it was meant to stop."""
         return self._why_not_back
 
     @override
@@ -136,14 +136,15 @@ class SrunStarter(Starter):
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         time.sleep(END_SECONDS)
 
+    @override
     def exit_codes(self, returncode: int) -> dict[int, int]:
-        """Return {task: exit code} of the tasks of which srun said how they ended, the earliest first."""
-        if self.has_torchrun:
-            return {}
-        with suppress(OSError), self.folder.log_path.open("rb") as log:
-            log.seek(self._log_start)
-            return parse_task_ends(log.read(LOG_BYTES).decode("utf-8", errors="replace"))
-        return {}
+        ends: dict[int, int] = {}
+        # The tasks of torchrun are nodes, and each of them notes how its processes ended.
+        if not self.has_torchrun:
+            with suppress(OSError), self.folder.log_path.open("rb") as log:
+                log.seek(self._log_start)
+                ends = parse_task_ends(log.read(LOG_BYTES).decode("utf-8", errors="replace"))
+        return ends or super().exit_codes(returncode)
 
 
 def free_port(first: int) -> int:
