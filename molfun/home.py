@@ -21,7 +21,7 @@ def data_home(given: str | Path | None = None) -> Path:
     Raises:
         RunError: It cannot be made.
     """
-    root = Path(given or os.environ.get("MOLFUN_HOME") or Path.home() / ".molfun").expanduser().absolute()
+    root = expanded(given or os.environ.get("MOLFUN_HOME") or Path.home() / ".molfun").absolute()
     try:
         # mkdir gives its mode to the last folder only, so the root is made by itself.
         root.parent.mkdir(parents=True, exist_ok=True)
@@ -33,3 +33,11 @@ def data_home(given: str | Path | None = None) -> Path:
             f"The data folder {root} cannot be made: {error.strerror}. Name one that you may write with MOLFUN_HOME."
         ) from None
     return root
+
+
+def expanded(path: str | Path) -> Path:
+    """Return a path that a person gave, with `~` as a folder; `~name` of nobody here is a name like any other."""
+    try:
+        return Path(path).expanduser()
+    except (RuntimeError, ValueError):
+        return Path(path)

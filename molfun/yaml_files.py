@@ -1,7 +1,7 @@
 """Reads YAML that a person wrote: one mapping of plain values, within bounds, every mistake named by line and column.
 
-What YAML 1.1 would turn into something that nobody meant stays text: 12:00:00 (43200), 010 (8), 2024-01-01 (a date).
-Everything else is read as PyYAML writes it, so that what was written is read again.
+What YAML 1.1 would turn into something that nobody meant stays text: 12:00:00 (43200), 010 (8), 2021_01 (202101),
+2024-01-01 (a date). Everything else is read as PyYAML writes it, so that what was written is read again.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ WORDS: dict[str, Any] = {
 } | {"": None, "~": None}
 WORDS |= {f"{sign}.{word}": float(f"{sign}inf") for sign in ("", "+", "-") for word in ("inf", "Inf", "INF")}
 WORDS |= dict.fromkeys((".nan", ".NaN", ".NAN"), math.nan)
-WHOLE = re.compile(r"[-+]?(?:0|[1-9][0-9_]*+)")
-DECIMAL = re.compile(r"(?:[-+]?[0-9][0-9_]*+\.[0-9_]*+|\.[0-9][0-9_]*+)(?:[eE][-+][0-9]++)?")
+WHOLE = re.compile(r"[-+]?(?:0|[1-9][0-9]*+)")
+DECIMAL = re.compile(r"(?:[-+]?[0-9]++\.[0-9]*+|\.[0-9]++)(?:[eE][-+][0-9]++)?")
 UNPRINTABLE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
 BINARY = re.compile(rb"[\x00-\x06\x0e-\x1a]")
 HALF = re.compile(r"[\ud800-\udfff]")
@@ -206,8 +206,8 @@ class _Builder:
         if WHOLE.fullmatch(text):
             if len(text) > MAX_DIGITS:
                 self._refuse(event, f"a number of at most {MAX_DIGITS} digits", text, "put it in quotes if it is text")
-            return int(text.replace("_", ""))
-        return float(text.replace("_", "")) if DECIMAL.fullmatch(text) else text
+            return int(text)
+        return float(text) if DECIMAL.fullmatch(text) else text
 
     def _refuse(self, event: Any, expected: str, found: str, advice: str) -> NoReturn:
         mark = event.start_mark

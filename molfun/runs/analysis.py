@@ -191,8 +191,9 @@ def _ask(cache: Path, request: Mapping[str, Any], analysis: AnalysisProcess | No
     answer = (analysis or shared_analysis()).ask(request)
     if "error" in answer:
         raise ModelError(str(answer["error"]))
-    cached.parent.mkdir(parents=True, exist_ok=True)
-    write_json(cached, answer)
+    with suppress(OSError):  # a full disk costs the next one the time to ask again, and no answer
+        cached.parent.mkdir(parents=True, exist_ok=True)
+        write_json(cached, answer)
     return answer
 
 

@@ -24,26 +24,32 @@ def begin_attempt(folder: RunFolder) -> int:
     Of two that begin at once, one is refused.
 
     Raises:
-        RunError: The run waits or is at work already, is finished, or was trained elsewhere.
+        RunError: The run waits or is at work already, is finished, or was trained elsewhere; or its folder cannot be
+            written.
     """
-    # The spec is never written again, so its file serves as the lock.
-    with locked(folder.spec_path):
-        status, state = run_status(folder), folder.read_state()
-        if state.get("imported"):
-            raise RunError(f"The run {folder.id} was trained elsewhere and has curves only; start a new run instead.")
-        if status.alive:
-            raise RunError(f"The run {folder.id} is at work already; stop it first.")
-        if status.status == "queued" and state.get("attempt"):
-            raise RunError(f"The run {folder.id} waits in the queue already; cancel it first to start it elsewhere.")
-        if status.status == "finished" and not _has_epochs_left(folder):
-            raise RunError(
-                f"The run {folder.id} is finished, nothing of it is left to do; extend it, or start a new run."
-            )
-        attempt = int(state.get("attempt") or 0) + 1
-        # A request left over from an earlier attempt would end this one at its first step.
-        control.clear(folder)
-        folder.keep_reserve()
-        folder.write_state(status="queued", cause="", launched=time.time(), attempt=attempt, **FORGOTTEN)
+    try:
+        # The spec is never written again, so its file serves as the lock.
+        with locked(folder.spec_path):
+            return _begin(folder)
+    except OSError as error:
+        raise folder.not_written(error) from None
+
+
+def _begin(folder: RunFolder) -> int:
+    status, state = run_status(folder), folder.read_state()
+    if state.get("imported"):
+        raise RunError(f"The run {folder.id} was trained elsewhere and has curves only; start a new run instead.")
+    if status.alive:
+        raise RunError(f"The run {folder.id} is at work already; stop it first.")
+    if status.status == "queued" and state.get("attempt"):
+        raise RunError(f"The run {folder.id} waits in the queue already; cancel it first to start it elsewhere.")
+    if status.status == "finished" and not _has_epochs_left(folder):
+        raise RunError(f"The run {folder.id} is finished, nothing of it is left to do; extend it, or start a new run.")
+    attempt = int(state.get("attempt") or 0) + 1
+    # A request left over from an earlier attempt would end this one at its first step.
+    control.clear(folder)
+    folder.keep_reserve()
+    folder.write_state(status="queued", cause="", launched=time.time(), attempt=attempt, **FORGOTTEN)
     return attempt
 
 

@@ -34,7 +34,7 @@ def request(folder: RunFolder, action: str, *, by: str = "user", **values: Any) 
         folder.control.mkdir(exist_ok=True)
         write_json(folder.control / action, {"t": round(time.time(), 3), "by": by, **values})
     except OSError as error:
-        raise RunError(f"Cannot write to the run folder {folder.path}: {error.strerror}. Check its disk.") from None
+        raise folder.not_written(error) from None
 
 
 def requested(folder: RunFolder) -> set[str]:

@@ -21,6 +21,7 @@ NOTES = "MOLFUN_NOTES"
 PARENT = "MOLFUN_PARENT"
 
 CANCELLED = "Cancelled before its turn came; nothing was trained."
+CANCELLED_LATER = "Cancelled while it waited to go on; its last checkpoint is kept."
 ENDED_AT_ONCE = "Ended at once on request; the last steps are not saved."
 RESUME = "Resume the run: it goes on from its last checkpoint, or begins anew where none was written yet."
 DISK_FULL = "The disk is full. Free some room (page Settings, or `molfun clean`), then resume the run."
@@ -84,6 +85,11 @@ def read_exit_codes(notes: Path) -> dict[int, int]:
     codes = read_json(notes / "exit_codes.json").get("codes")
     pairs = codes if isinstance(codes, list) else []
     return {pair[0]: pair[1] for pair in pairs if isinstance(pair, list) and list(map(type, pair)) == [int, int]}
+
+
+def cancelled(saved_step: int | None) -> str:
+    """Return the cause of a run that was cancelled while it waited, given its newest checkpoint."""
+    return CANCELLED if saved_step is None else CANCELLED_LATER
 
 
 def find_cause(

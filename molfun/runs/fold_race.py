@@ -10,7 +10,7 @@ from molfun.adapters.catalog import find_model
 from molfun.data.dataset import Dataset, load_dataset
 from molfun.data.folds import refold, save_folds
 from molfun.errors import SettingError
-from molfun.runs.plan import plan_run, told_spec
+from molfun.runs.plan import plan_run, refuse_other_table, told_spec
 from molfun.runs.race import Entry, Grid, count_runs, plan_race, refuse_many
 from molfun.runs.resolve import check_hash, check_source, read_source
 from molfun.runs.spec import DataSource, RunSpec
@@ -51,6 +51,7 @@ def plan_fold_race(
     changes = dict(changes or {})
     spec, _ = told_spec(values, changes=changes)
     _refuse_trained(spec)
+    refuse_other_table(home, spec.data, changes)
     known = [kind for kind in kinds or STRATEGIES if kind in STRATEGIES]
     refuse_many(num_folds * repeats * num_seeds * count_runs(known, grid or {}))
     folds = _save_folds(home, spec, num_folds, repeats)

@@ -235,8 +235,12 @@ class RunFolder:
                 values = {key: value for key, value in merged.items() if value is not None}
                 write_json(self.path / name, values)
         except OSError as error:
-            raise RunError(f"Cannot write to the run folder {self.path}: {error.strerror}. Check its disk.") from None
+            raise self.not_written(error) from None
         return values
+
+    def not_written(self, error: OSError) -> RunError:
+        """Return the error for a folder that could not be written."""
+        return RunError(f"Cannot write to the run folder {self.path}: {error.strerror}. Check its disk.")
 
     def keep_reserve(self) -> None:
         """Keep some room on the disk for the words that tell how the run ends."""

@@ -86,6 +86,8 @@ def forecast_kept(home: Path, spec: RunSpec, dataset: Dataset, answer: Mapping[s
         return None
     about = frozen["about"]
     sizes = sequence_sizes(home, dataset.id, spec.model.name)
+    if not sizes:
+        return None
     store = _find_store(home, spec, about)
     known = sizes.keys() & read_keys(store).keys() if store is not None else set()
     new = [size for key, size in sizes.items() if key not in known]

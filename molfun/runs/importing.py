@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from molfun.errors import DataError, RunError
+from molfun.home import expanded
 from molfun.runs.folder import RunFolder
 from molfun.runs.notes import add_tags
 from molfun.runs.spec import RunSpec
@@ -34,7 +35,7 @@ def import_runs(home: Path, path: Path) -> list[RunFolder]:
         DataError: There is no such training, or there are too many points.
         RunError: A run folder cannot be written.
     """
-    return [_import(home, found) for found in read_foreign(path.expanduser())]
+    return [_import(home, found) for found in read_foreign(expanded(path))]
 
 
 def _import(home: Path, found: ForeignRun) -> RunFolder:
@@ -44,8 +45,10 @@ def _import(home: Path, found: ForeignRun) -> RunFolder:
     folder = RunStore(home).create(RunSpec(name=name))
     try:
         _record(folder, found)
-    except OSError as error:
+    except (OSError, RunError) as error:
         shutil.rmtree(folder.path, ignore_errors=True)
+        if isinstance(error, RunError):
+            raise
         raise RunError(
             f"{found.source} could not be taken over: {error}. Nothing was kept; look for room on the disk and try "
             "again."

@@ -7,13 +7,14 @@ from pathlib import Path
 from typing import Any
 
 from molfun.adapters.catalog import find_model
-from molfun.data.dataset import DATASET_ID, Dataset
+from molfun.data.dataset import DATASET_ID, Dataset, load_dataset
 from molfun.data.examples import EXAMPLES, find_example
 from molfun.data.inputs import are_structures
 from molfun.data.settings import ColumnSettings, SplitSettings
 from molfun.errors import SettingError, nearest, printable
+from molfun.home import expanded
 from molfun.runs.resolve import resolve_data, split_of_example, table_beside
-from molfun.runs.spec import DataSource, RunSpec
+from molfun.runs.spec import DataSource, RunSpec, flatten
 from molfun.runs.submit import resolve_spec
 from molfun.training.catalog import STRATEGIES
 from molfun.training.defaults import recommended
@@ -23,6 +24,8 @@ from molfun.yaml_files import load_mapping
 SHOWN_CHARACTERS = 100
 # Of the models that predict structures the one that starts at once on any machine.
 STRUCTURE_MODEL = "esmfold_small"
+# Settings that say how a table becomes a dataset: the saved one has them.
+OF_TABLE = ("data.columns.", "data.split.")
 TABLE_ENDINGS = (".csv", ".tsv", ".txt", ".xlsx", ".parquet", ".fasta", ".fa", ".faa")
 
 
@@ -36,7 +39,7 @@ def read_target(target: str, home: Path | None = None) -> dict[str, Any]:
     Raises:
         SettingError: `target` is none of these, or the file is no YAML mapping.
     """
-    path = Path(target).expanduser()
+    path = expanded(target)
     if target in EXAMPLES:
         return {"data": {"example": target}}
     if path.suffix.lower() in TABLE_ENDINGS or (_exists(path) and are_structures(path)):
@@ -73,7 +76,9 @@ def plan_run(
     Raises:
         MolfunError: Anything that forbids a start; nothing was created but, at most, the dataset.
     """
-    spec, told = told_spec(values, strategy=strategy, changes=changes or {})
+    changes = changes or {}
+    spec, told = told_spec(values, strategy=strategy, changes=changes)
+    refuse_other_table(home, spec.data, changes)
     spec = _with_model(spec, told)
     if not values.get("strategy"):
         spec = _recommend(home, spec, told=told)
@@ -88,6 +93,33 @@ def told_spec(values: Mapping[str, Any], *, strategy: str = "", changes: Mapping
     """
     told = set(_paths(values)) | set(changes)
     return _forget_untold(with_strategy(RunSpec.parse(values), strategy).changed(changes), told), told
+
+
+def refuse_other_table(home: Path, source: DataSource, changes: Mapping[str, Any]) -> None:
+    """Hold that nobody asks for other columns or another split than those that a dataset was saved with.
+
+    Args:
+        home: The data folder.
+        source: Where the rows are.
+        changes: Dotted settings that were asked for.
+
+    Raises:
+        DataError: There is no such dataset.
+        SettingError: Somebody does.
+    """
+    asked = {path: value for path, value in changes.items() if path.startswith(OF_TABLE)}
+    if not asked or not source.dataset:
+        return
+    dataset = load_dataset(home / "datasets", source.dataset)
+    own = RunSpec(data=DataSource(dataset=dataset.id, columns=dataset.columns, split=dataset.split))
+    saved = dict(flatten(own.model_dump(mode="json")))
+    wanted = dict(flatten(own.changed(asked).model_dump(mode="json")))
+    for path, value in asked.items():
+        if wanted[path] != saved[path]:
+            raise SettingError(
+                f"The dataset {dataset.id} was saved with {path} = {saved[path]!r}, but {value!r} is asked for; "
+                "a saved dataset is never changed. Start from its table or example, or save it anew on the page Data."
+            )
 
 
 def _with_model(spec: RunSpec, told: set[str]) -> RunSpec:

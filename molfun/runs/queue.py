@@ -177,7 +177,8 @@ def why_waiting(queue: Queue, run_id: str, gpus: Sequence[Gpu]) -> str:
         missing = [str(gpu) for gpu in wanted.picked if gpu not in free]
         return f"Next; GPU {', '.join(missing)} is in use." if missing else "Next."
     if len(free) < wanted.num_gpus:
-        return f"Next; it needs {wanted.num_gpus} GPUs, {len(free)} free."
+        needs = f"{wanted.num_gpus} {'GPU' if wanted.num_gpus == 1 else 'GPUs'}"
+        return f"Next; it needs {needs}, {len(free)} free."
     return "Next."
 
 

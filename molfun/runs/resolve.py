@@ -19,6 +19,7 @@ from molfun.data.problems import Problem
 from molfun.data.proteins import STRUCTURE, has_structures
 from molfun.data.settings import ColumnSettings, SplitSettings
 from molfun.errors import DataError, SettingError
+from molfun.home import expanded
 from molfun.runs.spec import DataSource
 
 SHOWN_PROBLEMS = 10
@@ -111,8 +112,8 @@ def read_source(source: DataSource, card: ModelCard) -> SourceTable:
         frame = load_example(example.name, split.seed)
         about = {**about_example(example, frame), "seed": split.seed}
         return SourceTable(frame, example.columns, split, example.title, about)
-    path = Path(source.table).expanduser()
-    values = Path(source.values).expanduser() if source.values else None
+    path = expanded(source.table)
+    values = expanded(source.values) if source.values else None
     frame = read_input(path, values=values, sheet=source.sheet, bad_files=source.bad_files, rows=source.rows)
     about = {"source": path.name}
     return judged(frame, source, card, shown=f"The table {path.name}", name=path.stem, about=about)
@@ -208,5 +209,5 @@ def table_beside(values: Mapping[str, Any], folder: Path) -> dict[str, Any]:
     if not isinstance(data, Mapping):
         return dict(values)
     paths = {name: data[name] for name in ("table", "values") if isinstance(data.get(name), str) and data[name]}
-    beside = {name: str(folder / Path(path).expanduser()) for name, path in paths.items()}
+    beside = {name: str(folder / expanded(path)) for name, path in paths.items()}
     return {**values, "data": {**data, **beside}}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -17,6 +18,8 @@ from molfun.settings import Settings, setting
 from molfun.tracking.settings import TrackingSettings
 from molfun.training.settings import AnyStrategySettings, HeadOnlySettings, TrainingSettings
 from molfun.yaml_files import load_mapping, parse_value
+
+NO_NUMBER = re.compile(r"_|^[-+]?0\d")
 
 
 class DataSource(Settings):
@@ -153,8 +156,8 @@ def _assign(values: dict[str, Any], path: str, value: Any) -> None:
 
 
 def _scalar(text: str) -> Any:
-    # YAML 1.1 reads "1e-3" as text because it lacks a dot; numbers come first.
-    for kind in (int, float):
+    # YAML 1.1 reads "1e-3" as text because it lacks a dot; numbers come first. "007" and "2021_01" are names.
+    for kind in (int, float) if not NO_NUMBER.search(text) else ():
         try:
             return kind(text)
         except ValueError:

@@ -11,16 +11,14 @@ from typing import Any
 import pandas as pd
 
 from molfun.adapters.catalog import find_model
-from molfun.data.dataset import Dataset, load_dataset, save_dataset
+from molfun.data.dataset import Dataset, save_dataset
 from molfun.data.frames import SHOWN, read_frame
 from molfun.errors import SettingError
-from molfun.runs.plan import plan_run, read_target, told_spec
+from molfun.runs.plan import OF_TABLE, plan_run, read_target, told_spec
 from molfun.runs.resolve import judged
 from molfun.runs.spec import RunSpec, flatten
 
 NAME = "DataFrame"
-# Settings that say how a table becomes a dataset: the saved one has them.
-OF_TABLE = ("data.columns.", "data.split.")
 
 
 def plan_data(
@@ -48,29 +46,7 @@ def plan_data(
             f"Data are the name of an example, a path, or a pandas DataFrame, but these are of the type "
             f"{type(data).__name__}; pandas.DataFrame(...) makes a table of most things."
         )
-    values = read_target(str(data), home)
-    named = told.get("data.dataset") or (values.get("data") or {}).get("dataset")
-    if named:
-        _refuse_other_table(load_dataset(home / "datasets", str(named)), told)
-    return plan_run(home, values, strategy=strategy, changes=told)
-
-
-def _refuse_other_table(dataset: Dataset, told: Mapping[str, Any]) -> None:
-    """Hold that nobody asks for other columns or another split than those that a dataset was saved with.
-
-    Raises:
-        SettingError: Somebody does.
-    """
-    for path, value in told.items():
-        section, _, name = path.removeprefix("data.").partition(".")
-        if not path.startswith(OF_TABLE):
-            continue
-        own = dataset.columns if section == "columns" else dataset.split
-        if own.parse({**own.model_dump(), name: value}) != own:
-            raise SettingError(
-                f"The dataset {dataset.id} was saved with {path} = {getattr(own, name)!r}, but {value!r} is asked for; "
-                "a saved dataset is never changed. Start from its table or example, or save it anew on the page Data."
-            )
+    return plan_run(home, read_target(str(data), home), strategy=strategy, changes=told)
 
 
 def save_frame(home: Path, frame: pd.DataFrame, *, strategy: str, changes: Mapping[str, Any]) -> Dataset:

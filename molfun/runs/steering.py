@@ -52,9 +52,12 @@ def extend_run(folder: RunFolder, epochs: int) -> bool:
     """
     state, status = folder.read_state(), run_status(folder)
     done = int(state.get("epoch") or 0)
-    if not done < epochs <= MAX_EPOCHS:
+    # One that patience ended is finished, whatever is left of its epochs: only more than these begin it again.
+    planned = int(state.get("epochs") or 0) if status.status == "finished" else 0
+    if not max(done, planned) < epochs <= MAX_EPOCHS:
+        told = f"{done} are trained already" if planned <= done else f"it ended after {done} of {planned}"
         raise RunError(
-            f"The run {folder.id} cannot have {epochs} epochs: {done} are trained already; give a greater number, "
+            f"The run {folder.id} cannot have {epochs} epochs: {told}; give a number above {max(done, planned)}, "
             f"{MAX_EPOCHS:,} at most."
         )
     if status.status == "stopping":

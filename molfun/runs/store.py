@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 import secrets
+import shutil
 import time
 from contextlib import suppress
 from pathlib import Path
 
 from molfun.errors import RunError, nearest
-from molfun.home import data_home
+from molfun.home import data_home, expanded
 from molfun.runs.files import replace_text
 from molfun.runs.folder import RunFolder
 from molfun.runs.spec import RunSpec
@@ -41,6 +42,15 @@ class RunStore:
             RunError: A run of that id exists, the id is malformed, or the folder cannot be written.
         """
         folder = RunFolder(self._path(run_id or new_run_id(spec.name)))
+        self._make(folder)
+        try:
+            self._fill(folder, spec)
+        except OSError as error:
+            shutil.rmtree(folder.path, ignore_errors=True)
+            raise _not_created(folder, error) from None
+        return folder
+
+    def _make(self, folder: RunFolder) -> None:
         try:
             self.root.mkdir(parents=True, exist_ok=True, mode=0o700)
             folder.path.mkdir(mode=0o700)
@@ -49,15 +59,13 @@ class RunStore:
                 f"A run with the id {folder.id!r} exists already; open it, or start with another id."
             ) from None
         except OSError as error:
-            raise RunError(
-                f"Cannot create the run folder {folder.path}: {error.strerror}. Free some room, or choose "
-                "another place with MOLFUN_HOME."
-            ) from None
+            raise _not_created(folder, error) from None
+
+    def _fill(self, folder: RunFolder, spec: RunSpec) -> None:
         for inner in (folder.control, folder.checkpoints, folder.predictions):
             inner.mkdir(mode=0o700)
         replace_text(folder.spec_path, spec.to_yaml())
         folder.write_state(status="queued", created=time.time(), attempt=0, number=self._next_number(folder.id))
-        return folder
 
     def get(self, run_id: str) -> RunFolder:
         """Return the run of that id.
@@ -100,12 +108,19 @@ def place_run(run: str | Path, home: Path | None = None) -> tuple[Path, str]:
     Raises:
         RunError: A folder is none of a run.
     """
-    path = Path(run).expanduser()
+    path = expanded(run)
     if isinstance(run, Path) or path.is_absolute() or (path.is_dir() and (path / "spec.yaml").is_file()):
         if path.absolute().parent.name != "runs" or not path.is_dir():
             raise RunError(f"{path} is no run folder; expected MOLFUN_HOME/runs/<id>.")
         return path.absolute().parents[1], path.name
-    return home.expanduser().absolute() if home else data_home(), str(run)
+    return expanded(home).absolute() if home else data_home(), str(run)
+
+
+def _not_created(folder: RunFolder, error: OSError) -> RunError:
+    return RunError(
+        f"Cannot create the run folder {folder.path}: {error.strerror}. Free some room, or choose another place with "
+        "MOLFUN_HOME."
+    )
 
 
 def _is_run(path: Path) -> bool:

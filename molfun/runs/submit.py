@@ -13,6 +13,7 @@ from molfun.adapters.catalog import MODELS, ModelCard, check_pretrained, find_mo
 from molfun.data.dataset import Dataset
 from molfun.data.settings import METRICS_OF_TASK
 from molfun.errors import ModelError, SettingError, nearest
+from molfun.home import expanded
 from molfun.losses.names import LOSSES_OF_TASK, MIN_ITEMS, installed_losses, unknown_loss
 from molfun.models.settings import ModelSettings
 from molfun.runs.advice import propose_name
@@ -102,7 +103,7 @@ def check_task(task: str, card: ModelCard) -> None:
 
 def absolute_weights(weights: str) -> str:
     """Return `weights` with a folder as an absolute path: the worker starts in another folder than the caller."""
-    return weights if weights in ("pretrained", "random") else str(Path(weights).expanduser().absolute())
+    return weights if weights in ("pretrained", "random") else str(expanded(weights).absolute())
 
 
 def loss_for(task: str, loss: str) -> str:
@@ -191,7 +192,7 @@ def check_weights(settings: ModelSettings, card: ModelCard) -> None:
         return
     check_pretrained(card, settings.weights)
     if settings.weights != "pretrained":
-        folder = Path(settings.weights).expanduser()
+        folder = expanded(settings.weights)
         if not (folder / "config.json").is_file():
             raise ModelError(
                 f"No model lies in {folder}: it has no config.json. Give 'pretrained', 'random' or a folder in Hugging "

@@ -93,3 +93,11 @@ def test_the_real_process_counts_a_lora_run(home: Path) -> None:
     process.close()
     assert answer["trainable"] == 8 * 2 * 2 * 512 * 4 + 2 * 512 + 3 * 512 + 3
     assert answer["total"] - answer["trainable"] == 25_496_064
+
+
+def test_an_answer_that_cannot_be_kept_is_an_answer(home: Path, echo: AnalysisProcess) -> None:
+    (home / "cache").mkdir()
+    (home / "cache" / "parameters").write_text("in the way")
+    spec = {"model": {"name": "antiberty"}, "strategy": {"kind": "lora"}}
+    answer = preview_parameters(home, spec, task="regression", num_outputs=1, num_chains=2, analysis=echo)
+    assert answer["task"] == "regression"

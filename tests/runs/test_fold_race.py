@@ -133,3 +133,10 @@ def test_folds_that_were_trained_are_pooled_and_predict_together(
     (folders[1].predictions / "test.parquet").unlink()
     with pytest.raises(DataError, match=r"Intervals need .*validation rows"):
         load_together(folders[0].id, [folders[1].id], coverage=0.8)
+
+
+def test_folds_of_a_saved_dataset_keep_its_kind_of_split(home: Path, values: dict[str, object]) -> None:
+    entries = plan_fold_race(home, values, "a-cv", num_folds=2, changes=TINY, kinds=["lora"])
+    saved = {"data": {"dataset": entries[0].spec.data.dataset}}
+    with pytest.raises(SettingError, match=r"was saved with data.split.kind = 'random', but 'identity' is asked for"):
+        plan_fold_race(home, saved, "b-cv", num_folds=2, changes={**TINY, "data.split.kind": "identity"})

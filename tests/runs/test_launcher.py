@@ -150,4 +150,6 @@ def test_environment_passes_what_is_allowed_only() -> None:
     assert env == {
         "PATH": "/bin", "LC_ALL": "C", "SLURM_JOB_ID": "1", "WANDB_API_KEY": "k", "MOLFUN_HOME": "/m",
         "PYTHONPATH": os.pathsep.join([CHECKOUT, "/x"]), "PYTHONUNBUFFERED": "1", "OMP_WAIT_POLICY": "PASSIVE",
+        "CUDA_DEVICE_ORDER": "PCI_BUS_ID",
     }  # fmt: skip
+    assert worker_environment({"CUDA_DEVICE_ORDER": "FASTEST_FIRST"})["CUDA_DEVICE_ORDER"] == "FASTEST_FIRST"

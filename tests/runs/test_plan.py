@@ -8,9 +8,10 @@ import pytest
 
 from molfun.adapters.catalog import find_model
 from molfun.data.examples import save_example
-from molfun.errors import SettingError
+from molfun.errors import ModelError, MolfunError, RunError, SettingError
 from molfun.runs.plan import parse_changes, plan_run, read_target, with_strategy
 from molfun.runs.spec import RunSpec
+from molfun.runs.store import RunStore, place_run
 from molfun.training.catalog import STRATEGIES
 from molfun.training.defaults import recommended
 
@@ -120,3 +121,25 @@ def test_parse_changes_splits_at_the_first_sign() -> None:
 def test_an_unknown_strategy_names_the_nearest(home: Path) -> None:
     with pytest.raises(SettingError, match="did you mean 'partial'"):
         plan_run(home, read_target("v_genes"), strategy="partal")
+
+
+def test_a_home_folder_of_nobody_is_a_name_like_any_other(home: Path) -> None:
+    with pytest.raises(SettingError, match=r"saved dataset is named '~nobody-of-that-name/run.yaml'"):
+        read_target("~nobody-of-that-name/run.yaml")
+    with pytest.raises(MolfunError, match=r"nobody-of-that-name/rows.csv"):
+        plan_run(home, read_target("~nobody-of-that-name/rows.csv"))
+    with pytest.raises(ModelError, match="No model lies in ~nobody-of-that-name"):
+        plan_run(home, read_target("v_genes"), changes={"model.weights": "~nobody-of-that-name"})
+    with pytest.raises(RunError, match=r"No run has the id|is no run id"):
+        RunStore(home).get(place_run("~nobody-of-that-name/run", home)[1])
+
+
+def test_a_saved_dataset_is_not_divided_anew_without_a_word(home: Path) -> None:
+    _, dataset = plan_run(home, read_target("v_genes"), changes={"data.split.kind": "stratified"})
+    saved = {"data": {"dataset": dataset.id}}
+    asked = {"data.split.kind": "stratified", "data.columns.sequence": str(list(dataset.columns.sequence))}
+    assert plan_run(home, saved, changes=asked)[1].id == dataset.id
+    with pytest.raises(SettingError, match=r"was saved with data.split.kind = 'stratified', but 'identity' is asked"):
+        plan_run(home, saved, changes={"data.split.kind": "identity"})
+    with pytest.raises(SettingError, match=r"Unknown setting 'data.split.knd'"):
+        plan_run(home, saved, changes={"data.split.knd": "identity"})

@@ -6,6 +6,7 @@ import subprocess
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -61,6 +62,10 @@ def test_a_run_that_needs_two_gpus_is_not_overtaken(sleeper: Sleeper) -> None:
     queue = Queue([Ticket("two", 2), Ticket("one", 1)], held)
     assert next_up(queue, TWO_GPUS) is None
     assert why_waiting(queue, "two", TWO_GPUS) == "Next; it needs 2 GPUs, 1 free."
+    alone = Queue(waiting=[Ticket("one", num_gpus=1)], num_slots=4)
+    assert why_waiting(alone, "one", [replace(gpu, used_bytes=gpu.total_bytes) for gpu in TWO_GPUS]) == (
+        "Next; it needs 1 GPU, 0 free."
+    )
     assert why_waiting(queue, "one", TWO_GPUS) == "1 run waits before it."
     assert next_up(Queue([Ticket("one", 1)], held), TWO_GPUS) == (Ticket("one", 1), [1])
 
@@ -197,6 +202,17 @@ def test_a_run_that_waits_is_cancelled(home: Path, folder: RunFolder, busy: Call
     status = run_status(folder)
     assert (status.status, status.cause) == ("stopped", "Cancelled before its turn came; nothing was trained.")
     assert read_queue(home).waiting == []
+
+
+def test_a_run_that_is_cancelled_before_it_goes_on_keeps_what_it_trained(
+    home: Path, folder: RunFolder, busy: Callable[[], None]
+) -> None:
+    folder.write_state(status="stopped", attempt=1, step=4)
+    (folder.checkpoints / "last").mkdir()
+    (folder.checkpoints / "last" / "manifest.json").write_text('{"step": 4, "epoch": 1}')
+    LocalLauncher().start(folder)
+    LocalLauncher().stop(folder)
+    assert run_status(folder).cause == "Cancelled while it waited to go on; its last checkpoint is kept."
 
 
 def test_a_run_that_was_deleted_while_it_waited_holds_nobody_up(home: Path, folder: RunFolder) -> None:

@@ -342,6 +342,6 @@ def test_only_what_is_needed_goes_along(home: Path, monkeypatch: pytest.MonkeyPa
     assert told["CUDA_VISIBLE_DEVICES"] == ""
     optional = {"PYTHONPATH", "HF_HUB_CACHE", "XDG_CACHE_HOME", "TRANSFORMERS_OFFLINE"}
     assert set(told) - optional == {
-        "CUDA_VISIBLE_DEVICES", "HF_HOME", "HF_HUB_OFFLINE", "MOLFUN_HOME", "OMP_WAIT_POLICY", "PYTHONUNBUFFERED",
-        "RAY_JOB_STOP_WAIT_TIME_S",
+        "CUDA_DEVICE_ORDER", "CUDA_VISIBLE_DEVICES", "HF_HOME", "HF_HUB_OFFLINE", "MOLFUN_HOME", "OMP_WAIT_POLICY",
+        "PYTHONUNBUFFERED", "RAY_JOB_STOP_WAIT_TIME_S",
     }  # fmt: skip

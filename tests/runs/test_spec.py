@@ -58,6 +58,10 @@ def test_yaml_holds_every_resolved_setting(kind: str) -> None:
         ("data.split.seed", "7", 7),
         ("trackers", "[wandb]", ["wandb"]),
         ("name", "", ""),
+        ("name", "0042", "0042"),
+        ("data.columns.target", "2021_01", "2021_01"),
+        ("training.epochs", "1_000", 1000),
+        ("training.epochs", "1e3", 1000),
     ],
 )
 def test_changed_replaces_one_dotted_setting(path: str, value: Any, expected: Any) -> None:
@@ -140,3 +144,10 @@ def test_from_yaml_runs_no_code(tmp_path: Path) -> None:
     with pytest.raises(SettingError, match="Cannot read the spec"):
         RunSpec.from_yaml(path)
     assert not (tmp_path / "made").exists()
+
+
+def test_a_name_of_digits_and_dashes_is_no_number_in_a_file(tmp_path: Path) -> None:
+    (tmp_path / "s.yaml").write_text("name: 0042\ndata: {columns: {target: 2021_01}}\ntraining: {epochs: 1_000}\n")
+    spec = RunSpec.from_yaml(tmp_path / "s.yaml")
+    assert spec.data.columns is not None
+    assert (spec.name, spec.data.columns.target, spec.training.epochs) == ("0042", "2021_01", 1000)

@@ -63,3 +63,11 @@ def test_a_fork_is_a_new_run_with_a_name_of_its_own(folder: RunFolder) -> None:
     assert spec.name.startswith("Best so far (fork ")
     with pytest.raises(SettingError, match="Unknown setting"):
         fork_spec(folder, {"strategy.lrr": 1})
+
+
+def test_a_run_that_patience_ended_needs_more_epochs_than_it_had(folder: RunFolder) -> None:
+    folder.write_state(status="finished", epoch=5, epochs=20, attempt=1)
+    with pytest.raises(RunError, match="cannot have 10 epochs: it ended after 5 of 20; give a number above 20"):
+        extend_run(folder, 10)
+    assert folder.read_amended() == {}
+    assert not extend_run(folder, 25)

@@ -5,13 +5,18 @@ from __future__ import annotations
 import json
 import os
 import re
+import resource
 import shutil
+import signal
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from molfun.errors import RunError
+from molfun.runs.attempts import begin_attempt
 from molfun.runs.spec import RunSpec
 from molfun.runs.store import RunFolder, RunStore, new_run_id
 
@@ -62,7 +67,7 @@ def test_ids_hold_no_path_tricks(home: Path, run_id: str) -> None:
 
 
 def test_get_names_the_nearest(home: Path, folder: RunFolder) -> None:
-    with pytest.raises(RunError, match="No run has the id 'a-rum', did you mean 'a-run'"):
+    with pytest.raises(RunError, match=r"No run has the id 'a-rum', did you mean 'a-run'"):
         RunStore(home).get("a-rum")
 
 
@@ -127,3 +132,30 @@ def test_undefined_scores_become_null(folder: RunFolder) -> None:
     folder.write_scoreboard({"baselines": {"mean": {"spearman": float("nan"), "rmse": 1.5}}})
     assert '"spearman": null' in folder.scoreboard_path.read_text()
     assert folder.read_scoreboard() == {"baselines": {"mean": {"spearman": None, "rmse": 1.5}}}
+
+
+@contextmanager
+def full_disk() -> Iterator[None]:
+    """Let no file grow, as on a full disk."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    ignored = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        signal.signal(signal.SIGXFSZ, ignored)
+
+
+def test_a_full_disk_leaves_no_half_run(home: Path) -> None:
+    with full_disk(), pytest.raises(RunError, match=r"Cannot create the run folder .*Free some room"):
+        RunStore(home).create(RunSpec(), run_id="a-run")
+    assert RunStore(home).list() == []
+    assert RunStore(home).create(RunSpec(), run_id="a-run").read_state()["status"] == "queued"
+
+
+def test_an_attempt_on_a_full_disk_says_so(home: Path) -> None:
+    folder = RunStore(home).create(RunSpec(), run_id="a-run")
+    with full_disk(), pytest.raises(RunError, match=r"Cannot write to the run folder .*Check its disk"):
+        begin_attempt(folder)
+    assert begin_attempt(folder) == 1

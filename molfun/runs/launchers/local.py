@@ -18,7 +18,7 @@ from molfun.errors import RunError
 from molfun.runs import control, queue
 from molfun.runs.attempts import begin_attempt
 from molfun.runs.dispatcher import enqueue
-from molfun.runs.endings import CANCELLED, ENDED_AT_ONCE
+from molfun.runs.endings import ENDED_AT_ONCE, cancelled
 from molfun.runs.folder import RunFolder
 from molfun.runs.launchers.base import How, Job, JobState, Launcher
 from molfun.runs.process import end_survivors, find_process
@@ -63,7 +63,7 @@ class LocalLauncher(Launcher):
     def stop(self, folder: RunFolder, how: How = "save") -> None:
         status = run_status(folder)
         if status.status == "queued" and queue.leave(_home(folder), folder.id):
-            folder.write_state(status="stopped", cause=CANCELLED, ended=time.time())
+            folder.write_state(status="stopped", cause=cancelled(folder.saved_step), ended=time.time())
             return
         # Its turn may have come this very moment.
         status = run_status(folder)

@@ -23,7 +23,7 @@ from molfun.errors import MolfunError, RunError, SettingError
 from molfun.runs import control
 from molfun.runs.attempts import begin_attempt
 from molfun.runs.detached import worker_environment
-from molfun.runs.endings import CANCELLED, ENDED_AT_ONCE
+from molfun.runs.endings import ENDED_AT_ONCE, cancelled
 from molfun.runs.files import locked
 from molfun.runs.folder import RunFolder
 from molfun.runs.launchers.base import How, Job, JobState, Launcher
@@ -100,7 +100,7 @@ class RayLauncher(Launcher):
         status = run_status(folder)
         if status.is_over:
             raise RunError(f"The run {folder.id} is {status.status}; there is nothing to stop.")
-        if _withdraw(folder, "stopped", CANCELLED):
+        if _withdraw(folder, "stopped", cancelled(folder.saved_step)):
             # Also where Ray does not hear it: the job, once it starts, finds that it is not wanted any more.
             with suppress(MolfunError):
                 jobs, job = _find(folder)

@@ -19,7 +19,7 @@ from molfun.home import data_home
 from molfun.runs import control
 from molfun.runs.attempts import begin_attempt
 from molfun.runs.detached import worker_environment
-from molfun.runs.endings import CANCELLED
+from molfun.runs.endings import cancelled
 from molfun.runs.files import replace_text
 from molfun.runs.folder import RunFolder
 from molfun.runs.launchers import slurm_commands
@@ -37,7 +37,6 @@ SCRIPT = "job.sh"
 HAND_OVER_SECONDS = 30.0
 # Slurm's warning may come up to 60 seconds early.
 EARLY_SECONDS = 60
-WAITED = "Cancelled while it waited to go on; its last checkpoint is kept."
 
 
 class SlurmLauncher(Launcher):
@@ -106,8 +105,7 @@ class SlurmLauncher(Launcher):
             slurm_commands.cancel(job)
         # Its turn may have come this very moment; then its supervisor notes the end.
         if is_waiting and folder.read_state().get("status") == "queued":
-            cause = CANCELLED if folder.saved_step is None else WAITED
-            folder.write_state(status="stopped", cause=cause, ended=time.time())
+            folder.write_state(status="stopped", cause=cancelled(folder.saved_step), ended=time.time())
 
     @override
     def preview(self, spec: RunSpec, run_dir: Path) -> str:
