@@ -108,7 +108,7 @@ def _print(rows: list[dict[str, Any]], shown: tuple[str, ...], json: bool) -> No
     from rich.console import Console
     from rich.table import Table
 
-    from molfun.runs.terminal import as_json
+    from molfun.runs.files import as_json
 
     if json:
         typer.echo(as_json(rows))

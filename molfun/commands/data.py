@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from molfun.commands.outputs import check_output, write_table
 from molfun.commands.runs import AsJson, Changes
 
 if TYPE_CHECKING:
@@ -24,7 +25,6 @@ Values = Annotated[
     Path | None,
     typer.Option(help="Second file of FASTA or structures: a table with names and values, or FASTA of labels."),
 ]
-ENDINGS = (".csv", ".tsv", ".parquet")
 
 
 def register(app: typer.Typer) -> None:
@@ -74,8 +74,8 @@ def check(
     from molfun.data.inputs import describe_structures
     from molfun.data.settings import SplitSettings
     from molfun.data.splits import guess_split
+    from molfun.runs.files import as_json
     from molfun.runs.plan import parse_changes
-    from molfun.runs.terminal import as_json
 
     steps = _recipe(recipe) if recipe else []
     frame = _cleaned(_read(file, sheet, values, rows), steps)
@@ -109,20 +109,12 @@ def clean(
     values: Values = None,
 ) -> None:
     """Write a table cleaned by a recipe; the file itself stays as it is."""
-    from molfun.data.exports import lists_as_text, neutralise
     from molfun.data.recipe import apply_recipe
-    from molfun.errors import DataError
 
-    if output.suffix.lower() not in ENDINGS:
-        raise DataError(f"{output.name}: expected a name that ends in {', '.join(ENDINGS)}.")
-    _refuse_existing(output)
+    check_output(output)
     steps = _recipe(recipe)
     frame, changes = apply_recipe(_read(file, sheet, values), steps)
-    if output.suffix.lower() == ".parquet":
-        frame.to_parquet(output, index=False)
-    else:
-        text = neutralise(lists_as_text(frame))
-        text.to_csv(output, index=False, sep="\t" if output.suffix.lower() == ".tsv" else ",")
+    write_table(frame, output)
     for step, changed in zip(steps, changes, strict=True):
         typer.echo(f"{step.title()}: {_rows(len({change.row for change in changed}))}")
     typer.echo(f"{_rows(len(frame))} written to {output}")
@@ -170,12 +162,10 @@ def _mutations(frame: pd.DataFrame, wild_types: list[str], first: int | None) ->
 
 
 def _wild_type(text: str) -> str:
+    from molfun.commands.proteins import sequences_of
     from molfun.data.scan import clean_wild_type
-    from molfun.data.tables import read_table
 
-    path = Path(text).expanduser()
-    is_file = len(text) < 1_000 and path.is_file()
-    return clean_wild_type(str(read_table(path)["sequence"].iloc[0]) if is_file else text)
+    return clean_wild_type(sequences_of(text)[0])
 
 
 def _misfits(frame: pd.DataFrame, steps: list[Step]) -> list[Any]:

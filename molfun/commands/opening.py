@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from molfun.commands.outputs import check_output
-from molfun.commands.runs import RunId
+from molfun.commands.runs import RunId, find_run
 from molfun.errors import SettingError
 
 if TYPE_CHECKING:
@@ -26,15 +26,13 @@ def open_run(
     output: Annotated[Path | None, typer.Option("--output", "-o", help="Where it goes; else it is printed.")] = None,
 ) -> None:
     """Write a run as a notebook, a Python script or a command that trains it again from the same data."""
-    from molfun.home import data_home
     from molfun.runs.repeat import repeat_of
     from molfun.runs.repeat_files import FILES, write_repeat
-    from molfun.runs.store import RunStore
 
     chosen = _kind(kind, output)
     if output is not None:
         check_output(output, (FILES[chosen].ending,))
-    text = write_repeat(repeat_of(RunStore(data_home()).get(run_id)), chosen)
+    text = write_repeat(repeat_of(find_run(run_id)), chosen)
     if output is None:
         typer.echo(text, nl=False)
         return

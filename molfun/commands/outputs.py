@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -20,7 +20,7 @@ def check_output(output: Path, endings: tuple[str, ...] = ENDINGS) -> None:
     from molfun.errors import DataError
 
     if output.suffix.lower() not in endings:
-        raise DataError(f"{output.name}: expected a name that ends in {', '.join(endings)}.")
+        raise DataError(f"{output.name}: expected a name that ends in {' or '.join(endings)}; choose another one.")
     if output.exists():
         raise DataError(f"{output} exists; nothing is written over. Choose another name.")
     if not output.absolute().parent.is_dir():
@@ -41,18 +41,10 @@ def check_folder(folder: Path) -> None:
 
 def write_table(table: pd.DataFrame, output: Path) -> None:
     """Write a table in the format that its name ends in."""
-    from molfun.data.exports import neutralise
+    from molfun.data.exports import lists_as_text, neutralise
 
     if output.suffix.lower() == ".parquet":
         table.to_parquet(output, index=False)
         return
-    lists = [name for name in table if table[name].map(lambda cell: isinstance(cell, list)).any()]
-    text = table.assign(**{name: table[name].map(_label_text) for name in lists})
-    neutralise(text).to_csv(output, index=False, sep="\t" if output.suffix.lower() == ".tsv" else ",")
-
-
-def _label_text(cell: Any) -> Any:
-    """Return labels of residues as one text: letter by letter where each is one, else parted by semicolons."""
-    if not isinstance(cell, list):
-        return cell
-    return ("" if all(len(label) == 1 for label in cell) else ";").join(cell)
+    text = neutralise(lists_as_text(table))
+    text.to_csv(output, index=False, sep="\t" if output.suffix.lower() == ".tsv" else ",")

@@ -38,10 +38,10 @@ def parameters(
 
     from molfun.home import data_home
     from molfun.runs.breakdown import read_question
+    from molfun.runs.files import as_json
     from molfun.runs.frozen import forecast_kept
     from molfun.runs.memory import ask_of_question, ask_of_run
     from molfun.runs.plan import parse_changes
-    from molfun.runs.terminal import as_json
 
     home = data_home()
     question, dataset = read_question(

@@ -12,7 +12,6 @@ from molfun.commands.outputs import check_folder, check_output, write_table
 if TYPE_CHECKING:
     import pandas as pd
 
-FORMATS = ("merged", "adapter", "onnx")
 FORMAT_HELP = "merged (whole model), adapter (LoRA alone) or onnx (a graph that needs no torch)."
 SHOWN_PROBLEMS = 10
 
@@ -125,6 +124,7 @@ def push(
 
 def _format(form: str) -> Any:
     from molfun.errors import SettingError, nearest
+    from molfun.runs.exports import FORMATS
 
     if form not in FORMATS:
         raise SettingError(f"--format is {form!r}; expected {', '.join(FORMATS)}{nearest(form, FORMATS) or '.'}")

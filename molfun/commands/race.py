@@ -111,10 +111,11 @@ def pooled(
     from molfun.errors import RunError
     from molfun.home import data_home
     from molfun.runs.cross_validation import find_cross_validations
+    from molfun.runs.files import as_json
     from molfun.runs.notes import tags_of
     from molfun.runs.pooled import find_pooled, lead, meaning, missing, pooled_table
     from molfun.runs.store import RunStore
-    from molfun.runs.terminal import as_json, folds_table
+    from molfun.runs.terminal import folds_table
 
     runs = reversed(RunStore(data_home()).list())
     found = find_cross_validations(run for run in runs if tag in tags_of(run))

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from molfun.commands.outputs import check_output
+
 ENDINGS = (".zip", ".html")
 
 
@@ -26,7 +28,7 @@ def report(
     from molfun.home import data_home
     from molfun.runs.store import RunStore
 
-    _check_output(output)
+    check_output(output, ENDINGS)
     store = RunStore(data_home())
     folders = [store.get(run) for run in dict.fromkeys(runs)]
     from molfun.ui.evidence_bundle import evidence_html, evidence_zip
@@ -37,14 +39,3 @@ def report(
         content = evidence_html(folders, with_data=with_data).encode("utf-8")
     output.write_bytes(content)
     typer.echo(f"{len(content) / 1e6:.1f} MB written to {output}")
-
-
-def _check_output(output: Path) -> None:
-    from molfun.errors import DataError
-
-    if output.suffix.lower() not in ENDINGS:
-        raise DataError(f"{output.name}: expected a name that ends in {' or '.join(ENDINGS)}; choose another one.")
-    if output.exists():
-        raise DataError(f"{output} exists; nothing is written over. Choose another name.")
-    if not output.absolute().parent.is_dir():
-        raise DataError(f"There is no folder {output.absolute().parent}; make it, or choose another place.")

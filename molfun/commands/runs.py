@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -38,8 +37,9 @@ def list_all(json: AsJson = False) -> None:
     from rich.console import Console
 
     from molfun.home import data_home
+    from molfun.runs.files import as_json
     from molfun.runs.history import list_runs
-    from molfun.runs.terminal import as_json, run_table
+    from molfun.runs.terminal import run_table
     from molfun.runs.watch import ask_clusters
 
     home = data_home()
@@ -59,12 +59,13 @@ def show(run_id: RunId, json: AsJson = False) -> None:
 
     from rich.console import Console
 
+    from molfun.runs.files import as_json
     from molfun.runs.history import summarise
     from molfun.runs.status import run_status
-    from molfun.runs.terminal import as_json, field_table, number, score_table
+    from molfun.runs.terminal import field_table, number, score_table
     from molfun.runs.watch import ask_cluster
 
-    folder = _find(run_id)
+    folder = find_run(run_id)
     ask_cluster(folder)
     row, board, amended = summarise(folder), folder.read_scoreboard(), folder.read_amended()
     if json:
@@ -86,7 +87,7 @@ def follow(run_id: RunId) -> None:
 
     from molfun.runs.terminal import Follower
 
-    raise typer.Exit(Follower(_find(run_id), Console()).follow())
+    raise typer.Exit(Follower(find_run(run_id), Console()).follow())
 
 
 def stop(
@@ -95,11 +96,11 @@ def stop(
     json: AsJson = False,
 ) -> None:
     """Ask a run to stop at its next step and save; one that waits is cancelled."""
+    from molfun.runs.files import as_json
     from molfun.runs.launchers.catalog import launcher_of
     from molfun.runs.status import run_status
-    from molfun.runs.terminal import as_json
 
-    folder = _find(run_id)
+    folder = find_run(run_id)
     was_queued = run_status(folder).status == "queued"
     launcher_of(folder).stop(folder, how="now" if now else "save")
     said = "Cancelled." if was_queued else "Ended." if now else "It stops at its next step and saves."
@@ -111,7 +112,7 @@ def resume(run_id: RunId, detach: Detach = False) -> None:
     from molfun.runs.health import where_it_resumes
     from molfun.runs.status import run_status
 
-    folder = _find(run_id)
+    folder = find_run(run_id)
     point = where_it_resumes(folder)
     if run_status(folder).is_over and not point.is_possible:
         raise RunError(f"The run {folder.id} cannot go on. {point.sentence}")
@@ -126,7 +127,7 @@ def extend(
     """Give a run more epochs: one at work gets them at its next step, one that ended goes on."""
     from molfun.runs.steering import extend_run
 
-    folder = _find(run_id)
+    folder = find_run(run_id)
     if extend_run(folder, epochs):
         typer.echo(f"It trains {epochs} epochs from its next step on.")
         return
@@ -140,7 +141,7 @@ def fork(run_id: RunId, changes: Changes = None, detach: Detach = False) -> None
     from molfun.runs.steering import fork_spec
     from molfun.runs.submit import submit_run
 
-    folder = submit_run(data_home(), fork_spec(_find(run_id), parse_changes(changes or [])))
+    folder = submit_run(data_home(), fork_spec(find_run(run_id), parse_changes(changes or [])))
     _follow(folder, detach=detach)
 
 
@@ -150,12 +151,12 @@ def steer(
     json: AsJson = False,
 ) -> None:
     """Steer a run at work: pause, continue, checkpoint, halve-lr, stop-after-epoch."""
+    from molfun.runs.files import as_json
     from molfun.runs.steering import steer as steer_run
-    from molfun.runs.terminal import as_json
 
     if action not in STEER:
         raise SettingError(f"{action!r} cannot be asked of a run; expected one of {', '.join(STEER)}.")
-    folder = _find(run_id)
+    folder = find_run(run_id)
     steer_run(folder, action.replace("-", "_"))
     typer.echo(as_json({"id": folder.id, "action": action}) if json else STEER[action])
 
@@ -166,10 +167,10 @@ def log(
     json: AsJson = False,
 ) -> None:
     """Print the end of a run's log."""
+    from molfun.runs.files import as_json
     from molfun.runs.launchers.catalog import launcher_of
-    from molfun.runs.terminal import as_json
 
-    folder = _find(run_id)
+    folder = find_run(run_id)
     tail = folder.log_tail(num_bytes) or launcher_of(folder).logs(folder)
     typer.echo(as_json({"id": run_id, "log": tail}) if json else tail, nl=json)
 
@@ -186,10 +187,11 @@ def queue(
 
     from molfun.home import data_home
     from molfun.runs.dispatcher import advance, revive
+    from molfun.runs.files import as_json
     from molfun.runs.machine import list_gpus
     from molfun.runs.queue import hurry, move, num_slots, read_queue, set_slots, why_waiting
     from molfun.runs.store import RunStore
-    from molfun.runs.terminal import as_json
+    from molfun.runs.terminal import two_lines
 
     home = data_home()
     if first:
@@ -211,7 +213,7 @@ def queue(
     table = Table("run", "place", "GPUs", title=f"{num_slots(found, gpus)} at once", title_justify="left")
     for row in rows:
         title = store.get(row["id"]).title
-        table.add_row(f"{title}\n[dim]{row['id']}[/]", row["place"], ", ".join(map(str, row["gpus"])))
+        table.add_row(two_lines(title, row["id"]), row["place"], ", ".join(map(str, row["gpus"])))
     Console().print(table if rows else "Nothing waits and nothing is at work.")
 
 
@@ -245,9 +247,13 @@ def _follow(folder: RunFolder, *, detach: bool) -> None:
     raise typer.Exit(Follower(folder, Console()).follow())
 
 
-def _find(run_id: str) -> RunFolder:
+def find_run(run_id: str) -> RunFolder:
+    """Return the run of that id.
+
+    Raises:
+        RunError: There is none.
+    """
     from molfun.home import data_home
     from molfun.runs.store import RunStore
 
-    home: Path = data_home()
-    return RunStore(home).get(run_id)
+    return RunStore(data_home()).get(run_id)

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from molfun.commands.outputs import check_output, write_table
+from molfun.commands.outputs import ENDINGS, check_output, write_table
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -18,7 +17,6 @@ if TYPE_CHECKING:
     from molfun.data.numbering import Region
 
 FASTA_ENDINGS = (".fasta", ".fa", ".faa")
-TABLE_ENDINGS = (".csv", ".tsv", ".parquet")
 
 
 def register(app: typer.Typer) -> None:
@@ -52,7 +50,7 @@ def scan(
     from molfun.data.scan import scan_rows
     from molfun.data.scan_tables import rank_variants, variants_fasta
 
-    for path, endings in ((output, TABLE_ENDINGS), (grid, TABLE_ENDINGS), (fasta, FASTA_ENDINGS)):
+    for path, endings in ((output, ENDINGS), (grid, ENDINGS), (fasta, FASTA_ENDINGS)):
         if path is not None:
             check_output(path, endings)
     dataset = _dataset(run)
@@ -67,7 +65,8 @@ def scan(
     ranking = rank_variants(found, values, regions=regions, first_number=first, measured=_measured(dataset, rows))
     _write_grid(found, values, chains[column], first, grid)
     if fasta is not None:
-        fasta.write_text(variants_fasta(ranking.dropna(subset=[values]).head(top), rows, dataset.columns.sequence))
+        best = ranking.dropna(subset=[values]).head(top)
+        fasta.write_text(variants_fasta(best, rows, dataset.columns.sequence), encoding="utf-8")
     write_table(_with_sequences(ranking, rows), output)
     own = ranking.loc[ranking["mutation"] == "WT", values].iloc[0]
     of_class = f" Numbers are the probability of {values.removeprefix('p_')}." if values != "prediction" else ""
@@ -93,35 +92,17 @@ def _dataset(run: str) -> Dataset:
 
 def _chains(given: Sequence[str], columns: Sequence[str]) -> dict[str, str]:
     """Return the wild type of each chain by its column."""
+    from molfun.commands.proteins import sequences_of
     from molfun.data.scan import clean_wild_type
-    from molfun.data.tables import read_table
     from molfun.errors import DataError
 
-    found: list[str] = []
-    for word in given:
-        is_file = False
-        with suppress(OSError):  # a sequence is too long for a name
-            is_file = Path(word).is_file()
-        found += _sequences_of(read_table(Path(word)), word) if is_file else [word]
+    found = [sequence for word in given for sequence in sequences_of(word)]
     if len(found) != len(columns):
         raise DataError(
             f"The model reads {len(columns)} chain{'s' if len(columns) > 1 else ''} ({', '.join(columns)}), and "
             f"{len(found)} sequences are given; give one for each, in this order."
         )
     return {column: clean_wild_type(sequence) for column, sequence in zip(columns, found, strict=True)}
-
-
-def _sequences_of(table: pd.DataFrame, name: str) -> list[str]:
-    """Return the sequences of a file that holds the wild type."""
-    from molfun.data.changes import plain_text
-    from molfun.errors import DataError
-
-    if "sequence" not in table:
-        raise DataError(
-            f"{name} has no column 'sequence', but {', '.join(map(str, table.columns))}; give the wild type as FASTA, "
-            "or rename the column that has it."
-        )
-    return [plain_text(cell) for cell in table["sequence"]]
 
 
 def _column(chain: str, columns: Sequence[str]) -> str:

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from molfun.commands.runs import AsJson, RunId
-
-if TYPE_CHECKING:
-    from molfun.runs.folder import RunFolder
+from molfun.commands.runs import AsJson, RunId, find_run
 
 RunIds = Annotated[list[str], typer.Argument(metavar="ID...", help="Ids of runs; `molfun runs list` lists them.")]
 
@@ -28,7 +25,7 @@ def rename(run_id: RunId, name: Annotated[str, typer.Argument(help="The new name
     """Give a run another name."""
     from molfun.runs import notes
 
-    folder = _find(run_id)
+    folder = find_run(run_id)
     notes.rename(folder, name)
     typer.echo(f"{folder.id} is now called {folder.title}.")
 
@@ -41,7 +38,7 @@ def note(
     """Write notes on a run."""
     from molfun.runs import notes
 
-    folder = _find(run_id)
+    folder = find_run(run_id)
     before = str(folder.read_amended().get("notes") or "") if append else ""
     notes.set_notes(folder, f"{before}\n{text}" if before else text)
     typer.echo("Noted." if text else "The notes are removed.")
@@ -55,7 +52,7 @@ def tag(
     """Add tags to a run, or take them away."""
     from molfun.runs import notes
 
-    folder = _find(run_id)
+    folder = find_run(run_id)
     (notes.remove_tags if remove else notes.add_tags)(folder, tags)
     typer.echo(f"Tags: {', '.join(notes.tags_of(folder)) or 'none'}")
 
@@ -64,7 +61,7 @@ def delete(run_ids: RunIds) -> None:
     """Move runs to the bin; `molfun runs restore ID` brings one back."""
     from molfun.runs import bin as run_bin
 
-    folders = [_find(run_id) for run_id in run_ids]
+    folders = [find_run(run_id) for run_id in run_ids]
     for folder in folders:
         run_bin.discard(folder)
         typer.echo(f"{folder.id} lies in the bin; undo with: molfun runs restore {folder.id}")
@@ -84,7 +81,8 @@ def show_bin(json: AsJson = False) -> None:
 
     from molfun.runs import bin as run_bin
     from molfun.runs.disk import format_bytes
-    from molfun.runs.terminal import as_json
+    from molfun.runs.files import as_json
+    from molfun.runs.terminal import two_lines
 
     rows = run_bin.discarded(_home()).to_dict("records")
     if json:
@@ -92,7 +90,7 @@ def show_bin(json: AsJson = False) -> None:
         return
     table = Table("run", "size")
     for row in rows:
-        table.add_row(f"{row['title']}\n[dim]{row['id']}[/]", format_bytes(row["bytes"]))
+        table.add_row(two_lines(row["title"], row["id"]), format_bytes(row["bytes"]))
     Console().print(table if rows else "The bin is empty.")
 
 
@@ -104,8 +102,9 @@ def disk(json: AsJson = False) -> None:
     from rich.table import Table
 
     from molfun.runs.disk import disk_use, format_bytes
+    from molfun.runs.files import as_json
     from molfun.runs.frozen import list_stores
-    from molfun.runs.terminal import as_json
+    from molfun.runs.terminal import two_lines
 
     use, stores = disk_use(_home()), list_stores(_home())
     if json:
@@ -116,7 +115,7 @@ def disk(json: AsJson = False) -> None:
     table = Table("run", "status", "size", "best", "last", "kept epochs")
     for row in use.runs.to_dict("records"):
         sizes = (format_bytes(row[name]) for name in ("bytes", "best", "last", "kept"))
-        table.add_row(f"{row['title']}\n[dim]{row['id']}[/]", row["status"], *sizes)
+        table.add_row(two_lines(row["title"], row["id"]), row["status"], *sizes)
     console = Console()
     console.print(table)
     console.print(", ".join(f"{name} {format_bytes(size)}" for name, size in use.rooms.items()))
@@ -140,8 +139,8 @@ def clean(
 
     from molfun.runs import cleaning
     from molfun.runs.disk import format_bytes
+    from molfun.runs.files import as_json
     from molfun.runs.plan import parse_changes
-    from molfun.runs.terminal import as_json
 
     home, rules = _home(), cleaning.CleaningRules.parse(parse_changes(changes or []))
     pieces = cleaning.plan_cleaning(home, rules)
@@ -164,9 +163,3 @@ def _home() -> Path:
     from molfun.home import data_home
 
     return data_home()
-
-
-def _find(run_id: str) -> RunFolder:
-    from molfun.runs.store import RunStore
-
-    return RunStore(_home()).get(run_id)

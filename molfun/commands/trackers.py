@@ -30,10 +30,10 @@ def sync(
     from dataclasses import asdict
 
     from molfun.home import data_home
+    from molfun.runs.files import as_json
     from molfun.runs.senders import sync as send
     from molfun.runs.senders import unsent
     from molfun.runs.store import RunStore
-    from molfun.runs.terminal import as_json
     from molfun.tracking.catalog import find_tracker
 
     if to:
@@ -73,8 +73,8 @@ def import_(
 ) -> None:
     """Make runs of trainings that were recorded elsewhere, to compare with: TensorBoard, wandb, MLflow, CSV."""
     from molfun.home import data_home
+    from molfun.runs.files import as_json
     from molfun.runs.importing import import_runs
-    from molfun.runs.terminal import as_json
 
     folders = import_runs(data_home(), path)
     if json:

@@ -23,9 +23,9 @@ from molfun.errors import SettingError
 from molfun.runs.certainty import read_baselines, read_predictions
 from molfun.runs.disclosure import Disclosure
 from molfun.runs.evidence import collect, dataset_of, home_of, read_spec
+from molfun.runs.files import as_json
 from molfun.runs.folder import RunFolder
 from molfun.runs.methods import methods_paragraph
-from molfun.runs.terminal import as_json
 from molfun.tracking.pool import READERS
 from molfun.tracking.reader import read_events
 from molfun.yaml_files import load_mapping

@@ -8,7 +8,7 @@ import json
 import math
 import os
 import secrets
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -33,8 +33,12 @@ def replace_text(path: Path, text: str) -> None:
 
 def write_json(path: Path, values: Mapping[str, Any]) -> None:
     """Write one JSON object, replacing the file at once; NaN and infinity, which JSON lacks, become null."""
-    text = json.dumps(_plain(values), indent=1, ensure_ascii=False, allow_nan=False, default=str)
-    replace_text(path, text)
+    replace_text(path, as_json(values))
+
+
+def as_json(value: Any) -> str:
+    """Return JSON that any reader takes: NaN and infinity are null, other types are text."""
+    return json.dumps(_plain(value), indent=1, ensure_ascii=False, allow_nan=False, default=str)
 
 
 def _plain(value: Any) -> Any:
@@ -42,7 +46,9 @@ def _plain(value: Any) -> Any:
         return value if math.isfinite(value) else None
     if isinstance(value, Mapping):
         return {str(name): _plain(inner) for name, inner in value.items()}
-    return [_plain(inner) for inner in value] if isinstance(value, list | tuple) else value
+    if isinstance(value, Sequence) and not isinstance(value, str | bytes):
+        return [_plain(inner) for inner in value]
+    return value
 
 
 def read_json(path: Path) -> dict[str, Any]:

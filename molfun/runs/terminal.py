@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import math
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import pandas as pd
@@ -84,7 +83,7 @@ class Follower:
 
     def _progress(self) -> Progress:
         return Progress(
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(),
             TextColumn("{task.percentage:>3.0f}%"),
             TextColumn("{task.fields[detail]}"),
@@ -141,9 +140,8 @@ class Follower:
         if board:
             self.console.print(score_table(board))
         colour = {"finished": "green", "stopped": "yellow"}.get(status.status, "red")
-        self.console.print(
-            f"[{colour}]{status.status}[/]" + (f": {status.cause}" if status.cause else ""), soft_wrap=True
-        )
+        cause = f": {status.cause}" if status.cause else ""
+        self.console.print(Text.assemble((status.status, colour), cause), soft_wrap=True)
         self.console.print(f"Run folder: {self.folder.path}", soft_wrap=True, highlight=False)
         return EXIT_CODES.get(status.status, 1)
 
@@ -190,7 +188,7 @@ def run_table(runs: pd.DataFrame) -> Table:
         table.add_column(name, justify="right", no_wrap=True)
     for row in runs.to_dict("records"):
         table.add_row(
-            _two_lines(row["name"], row["id"]), _two_lines(row["status"], row["metric"]),
+            two_lines(row["name"], row["id"]), two_lines(row["status"], row["metric"]),
             number(row["best"]), number(row["test"]),
         )  # fmt: skip
     return table
@@ -211,7 +209,8 @@ def folds_table(found: pd.DataFrame, metric: str) -> Table:
     return table
 
 
-def _two_lines(first: str, second: str) -> Text:
+def two_lines(first: str, second: str) -> Text:
+    """Return a cell with a second line below, dim; no word of either is taken for markup."""
     return Text.assemble(str(first), "\n", (str(second), "dim"))
 
 
@@ -220,7 +219,7 @@ def field_table(rows: Iterable[tuple[str, Any]]) -> Table:
     table = Table.grid(padding=(0, 2))
     for name, value in rows:
         if value not in ("", None):
-            table.add_row(f"[bold]{name}[/]", str(value))
+            table.add_row(Text(name, style="bold"), Text(str(value)))
     return table
 
 
@@ -229,18 +228,3 @@ def number(value: Any) -> str:
     if not isinstance(value, int | float) or math.isnan(value):
         return ""
     return f"{value:.4g}" if abs(value) < 1e-3 or abs(value) >= 1e4 else f"{value:.3f}"
-
-
-def as_json(value: Any) -> str:
-    """Return JSON that any reader takes: NaN is null, other types are text."""
-    return json.dumps(_plain(value), indent=1, ensure_ascii=False, allow_nan=False, default=str)
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
-    if isinstance(value, Sequence) and not isinstance(value, str | bytes):
-        return [_plain(item) for item in value]
-    return value

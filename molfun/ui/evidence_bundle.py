@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from molfun.runs.bundle import Evidence, gather, to_zip
+from molfun.runs.files import as_json
 from molfun.runs.folder import RunFolder
-from molfun.runs.terminal import as_json
 from molfun.ui.compared import View
 from molfun.ui.evidence_group import group_methods, group_page
 from molfun.ui.evidence_page import run_page

@@ -199,3 +199,17 @@ def test_labels_of_residues_come_from_a_second_fasta_file(tmp_path: Path) -> Non
     assert code == 0, report["problems"]
     assert (report["columns"]["target"], report["columns"]["task"]) == ("labels", "per_residue")
     assert report["target"] == {"classes": {"1": 240, "0": 60}, "without_label": 100}
+
+
+def test_a_wild_type_may_be_longer_than_a_name_of_a_file(tmp_path: Path) -> None:
+    wild_type = WILD_TYPE * (300 // len(WILD_TYPE) + 1)
+    rows = [f"{letter}{number}G,{number}" for number, letter in enumerate(wild_type[:40], 1) if letter != "G"]
+    (tmp_path / "t.csv").write_text("\n".join(["mutant,score", *rows]))
+    code, report = check(str(tmp_path / "t.csv"), "--wild-type", wild_type, "--split", "random")
+    assert code == 0, report["problems"]
+    assert report["lengths"]["longest"] == len(wild_type) > 255
+
+
+def test_a_wild_type_in_a_table_without_sequences_is_refused(scan: Path) -> None:
+    done = RUNNER.invoke(app, ["data", "check", str(scan), "--wild-type", str(scan)])
+    assert "has no column 'sequence', but mutant, score; give the wild type as FASTA" in str(done.exception)

@@ -135,6 +135,6 @@ def test_a_wild_type_in_a_table_without_that_column_is_said(
 
 
 def test_files_with_other_endings_are_refused(tmp_path: Path) -> None:
-    assert "expected a name that ends in .fasta, .fa, .faa" in scan(
+    assert "expected a name that ends in .fasta or .fa or .faa" in scan(
         "any", "MK", "-o", tmp_path / "out.csv", "--fasta", tmp_path / "top.csv"
     )

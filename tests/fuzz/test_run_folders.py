@@ -20,7 +20,7 @@ from molfun.runs.alerts import find_alerts
 from molfun.runs.bin import discarded
 from molfun.runs.cleaning import CleaningRules, plan_cleaning
 from molfun.runs.disk import disk_use
-from molfun.runs.files import read_json
+from molfun.runs.files import as_json, read_json
 from molfun.runs.folder import RunFolder
 from molfun.runs.health import where_it_resumes
 from molfun.runs.history import list_runs, summarise
@@ -30,7 +30,7 @@ from molfun.runs.queue import queue_path, read_queue
 from molfun.runs.spec import RunSpec
 from molfun.runs.status import run_status
 from molfun.runs.store import RunStore
-from molfun.runs.terminal import as_json, run_table, score_table
+from molfun.runs.terminal import run_table, score_table
 from molfun.tracking.reader import MetricsReader, read_events, read_metrics
 from molfun.ui import charts, outcomes, results, run_facts
 from molfun.ui.evidence_bundle import evidence_zip
