@@ -11,7 +11,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
-from molfun.data.changes import same_rows
+from molfun.data.changes import plain_text, same_rows
 from molfun.data.companion_checks import check_companions
 from molfun.data.footers import is_footer, without_footer
 from molfun.data.guess import looks_like_dna
@@ -87,7 +87,7 @@ def _in_file(frame: pd.DataFrame, problem: Problem) -> Problem:
 
 def _chain(column: pd.Series) -> pd.Series:
     """Return cells as `dataset` will save them, before upper-casing."""
-    return column.map(lambda cell: "" if is_missing(cell) else str(cell).strip()).astype(object)
+    return column.map(plain_text).astype(object)
 
 
 def _check_columns(frame: pd.DataFrame, columns: ColumnSettings) -> list[Problem]:

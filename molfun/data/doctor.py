@@ -12,7 +12,7 @@ import pandas as pd
 
 from molfun.data.checks import check_table
 from molfun.data.footers import without_footer
-from molfun.data.labels import UNKNOWN, class_name, is_missing, number, residue_labels
+from molfun.data.labels import UNKNOWN, class_name, is_unknown, number, residue_labels
 from molfun.data.leaks import LeakReport, find_leaks
 from molfun.data.problems import Problem
 from molfun.data.recipe import Step
@@ -159,7 +159,7 @@ def length_costs(lengths: np.ndarray, limit: int) -> dict[str, float]:
 def _target(frame: pd.DataFrame, columns: ColumnSettings) -> dict[str, Any]:
     cells = frame[columns.target]
     if columns.task == "classification":
-        counts = pd.Series([class_name(cell) for cell in cells if not is_missing(cell)]).value_counts()
+        counts = pd.Series([class_name(cell) for cell in cells if not is_unknown(cell)]).value_counts()
         return {"classes": {str(name): int(count) for name, count in counts.items()}}
     if columns.task == "per_residue":
         labels = Counter(label for cell in cells for label in residue_labels(cell) or [])

@@ -25,6 +25,11 @@ def is_missing(cell: Any) -> bool:
     return cell is None or bool(pd.isna(cell))
 
 
+def is_unknown(cell: Any) -> bool:
+    """Tell whether a cell holds nothing, or "?", by which people say that they do not know."""
+    return is_missing(cell) or (isinstance(cell, str) and cell.strip() == UNKNOWN)
+
+
 def number(cell: Any) -> float | None:
     """Return a cell as a float, None where it is text; missing cells are NaN."""
     if is_missing(cell):

@@ -9,7 +9,7 @@ import pandas as pd
 
 from molfun.data.changes import Cleaned, dropped, find, plain_text, row_keys
 from molfun.data.footers import is_footer
-from molfun.data.labels import is_missing, number
+from molfun.data.labels import is_unknown, number
 from molfun.settings import Settings
 
 
@@ -43,7 +43,7 @@ class DropStep(Settings):
             # The target is named last.
             return dropped(frame, is_footer(frame, self.columns[:-1], self.columns[-1]), self.columns[:1])
         unusable = {
-            "missing": is_missing,
+            "missing": is_unknown,
             "letters": lambda cell: bool(set(plain_text(cell).upper()) - set(self.letters)),
             "longer": lambda cell: len(plain_text(cell)) > self.longest,
             "number": lambda cell: (value := number(cell)) is None or not np.isfinite(value),

@@ -7,11 +7,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from molfun.data.changes import plain_text
 from molfun.data.labels import (
+    UNKNOWN,
     class_name,
     class_names,
     encode_residues,
     is_missing,
+    is_unknown,
     number,
     residue_class_names,
     residue_labels,
@@ -20,9 +23,10 @@ from molfun.data.proteins import STRUCTURE, Protein, has_structures
 from molfun.data.settings import ColumnSettings, Task
 from molfun.data.structure_store import structure_rows
 from molfun.data.tables import file_rows
-from molfun.errors import DataError, nearest
+from molfun.errors import DataError, nearest, printable
 
 ALIGNED = "aligned"
+MAX_SHOWN = 60  # characters of a cell
 
 
 def encode_rows(frame: pd.DataFrame, columns: ColumnSettings) -> tuple[pd.DataFrame, tuple[str, ...]]:
@@ -88,7 +92,7 @@ def sequence_mismatch(measured: str, sequence: str, task: Task) -> str:
 
 
 def _sequence(cell: Any) -> str:
-    return "" if is_missing(cell) else str(cell).strip().upper()
+    return plain_text(cell).upper()
 
 
 def _encode_targets(frame: pd.DataFrame, columns: ColumnSettings) -> tuple[list[Any], tuple[str, ...]]:
@@ -99,7 +103,7 @@ def _encode_targets(frame: pd.DataFrame, columns: ColumnSettings) -> tuple[list[
         if columns.target != STRUCTURE or not has_structures(frame):
             raise DataError(f"The target of the task structure is the column {STRUCTURE!r} of structures; choose it.")
         return [getattr(cell, "name", "") for cell in cells], ()
-    _refuse_missing(frame, columns.target)
+    _refuse_unknown(frame, columns)
     if columns.task == "classification":
         classes = class_names(cells)
         index = {name: i for i, name in enumerate(classes)}
@@ -110,7 +114,7 @@ def _encode_targets(frame: pd.DataFrame, columns: ColumnSettings) -> tuple[list[
         if len(labels) != len(_sequence(sequence)):
             raise DataError(
                 f"Row {row}, column {columns.target!r}: expected one label a residue, {len(_sequence(sequence))}, "
-                f"found {len(labels)}."
+                f"found {len(labels)}; correct the labels or remove the row."
             )
     return [encode_residues(cell, classes) for cell in cells], classes
 
@@ -119,13 +123,19 @@ def _numbers(frame: pd.DataFrame, name: str) -> list[float]:
     values = [number(cell) for cell in frame[name]]
     for row, value, cell in zip(file_rows(frame), values, frame[name], strict=True):
         if value is None or not np.isfinite(value):
-            shown = "nothing" if is_missing(cell) else repr(cell)
+            shown = "nothing" if is_missing(cell) else printable(repr(cell), MAX_SHOWN)
             raise DataError(f"Row {row}, column {name!r}: expected a number, found {shown}; correct or remove the row.")
     return [float(value) for value in values if value is not None]
 
 
-def _refuse_missing(frame: pd.DataFrame, name: str) -> None:
-    missing = frame[name].map(is_missing).to_numpy()
-    if missing.any():
-        row = file_rows(frame)[int(missing.argmax())]
-        raise DataError(f"Row {row}, column {name!r}: expected a class, found nothing; fill it in or remove the row.")
+def _refuse_unknown(frame: pd.DataFrame, columns: ColumnSettings) -> None:
+    # A residue may be without a label, a row of classes may not.
+    is_none = is_unknown if columns.task == "classification" else is_missing
+    unknown = frame[columns.target].map(is_none).to_numpy(dtype=bool)
+    if unknown.any():
+        place = int(unknown.argmax())
+        cell = frame[columns.target].iloc[place]
+        raise DataError(
+            f"Row {file_rows(frame)[place]}, column {columns.target!r}: expected a class, found "
+            f"{'nothing' if is_missing(cell) else repr(UNKNOWN)}; fill it in or remove the row."
+        )

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from molfun.data.changes import plain_text
 from molfun.data.labels import class_name, is_missing
 from molfun.data.mutations import consensus, differences
 from molfun.data.settings import ColumnSettings, SplitSettings
@@ -67,7 +68,7 @@ def sequences_of(frame: pd.DataFrame, columns: ColumnSettings) -> tuple[tuple[st
     chains = []
     for name in columns.sequence:
         cells = find_column(frame, name, "sequence")
-        chains.append(tuple("" if is_missing(cell) else str(cell).strip().upper() for cell in cells))
+        chains.append(tuple(plain_text(cell).upper() for cell in cells))
     if not chains:
         raise DataError("The split compares sequences, and no sequence column is chosen; choose one.")
     return tuple(chains)

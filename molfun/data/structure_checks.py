@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from molfun.data.labels import is_missing
+from molfun.data.changes import plain_text
 from molfun.data.problems import Problem, capped
 from molfun.data.proteins import STRUCTURE, Protein, has_structures
 from molfun.data.row_numbers import file_rows
@@ -54,9 +54,9 @@ def _mismatches(protein: Protein, sequences: dict[str, object], columns: ColumnS
     """Return (column, what is wrong) of each sequence that is not that of the structure."""
     found = []
     for name, cell in sequences.items():
-        sequence = "" if is_missing(cell) else str(cell).strip().upper()
         try:
-            said = sequence_mismatch(protein.ordered([name]).sequence_of(name), sequence, columns.task)
+            measured = protein.ordered([name]).sequence_of(name)
+            said = sequence_mismatch(measured, plain_text(cell).upper(), columns.task)
         except DataError as error:
             said = str(error).rstrip(".")
         if said:

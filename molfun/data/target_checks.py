@@ -8,8 +8,17 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from molfun.data.changes import plain_text
 from molfun.data.companions import words_among
-from molfun.data.labels import UNKNOWN, class_name, is_missing, number, residue_class_names, residue_labels
+from molfun.data.labels import (
+    UNKNOWN,
+    class_name,
+    is_missing,
+    is_unknown,
+    number,
+    residue_class_names,
+    residue_labels,
+)
 from molfun.data.notations import SHEET_ERROR, is_date, remedy
 from molfun.data.problems import Problem, capped
 from molfun.data.row_numbers import file_rows
@@ -18,6 +27,7 @@ from molfun.errors import printable
 
 FEW_ROWS = 5
 LOPSIDED = 0.9
+MAX_SHOWN = 60  # characters of a cell
 YES = frozenset(("1", "yes", "y", "true", "t", "positive", "pos", "+", "binder"))
 NO = frozenset(("0", "no", "n", "false", "f", "negative", "neg", "-", "non-binder", "nonbinder"))
 
@@ -28,7 +38,7 @@ def check_target(frame: pd.DataFrame, columns: ColumnSettings) -> list[Problem]:
     if columns.task == "regression":
         return missing + _check_numbers(frame, columns.target)
     if columns.task == "classification":
-        return missing + _check_classes(frame, columns.target)
+        return missing + _check_unknown(frame, columns.target) + _check_classes(frame, columns.target)
     if columns.task == "structure":
         return missing + _check_structures(frame, columns.target)
     return missing + _check_residue_labels(frame, columns)
@@ -38,6 +48,16 @@ def _check_missing(frame: pd.DataFrame, name: str) -> list[Problem]:
     rows = file_rows(frame)[frame[name].map(is_missing).to_numpy(dtype=bool)]
     message = "expected a target, found nothing; fill it in or remove the row."
     return capped(Problem("error", f"Row {row}, column {name!r}: {message}", int(row), name) for row in rows)
+
+
+def _check_unknown(frame: pd.DataFrame, name: str) -> list[Problem]:
+    """Find cells that say that no class is known, which are no class themselves."""
+    found = frame[name].map(lambda cell: is_unknown(cell) and not is_missing(cell)).to_numpy(dtype=bool)
+    message = f"expected a class, found {UNKNOWN!r}, which says that none is known; fill it in or remove the row."
+    return capped(
+        Problem("error", f"Row {row}, column {name!r}: {message}", int(row), name, UNKNOWN)
+        for row in file_rows(frame)[found]
+    )
 
 
 def _check_structures(frame: pd.DataFrame, name: str) -> list[Problem]:
@@ -68,12 +88,14 @@ def _check_numbers(frame: pd.DataFrame, name: str) -> list[Problem]:
 
 def _number_problem(row: int, name: str, cell: Any) -> Problem:
     advice = remedy(cell) or "correct or remove the row"
-    message = f"Row {row}, column {name!r}: expected a finite number, found {cell!r}; {advice}."
-    return Problem("error", message, row, name, str(cell))
+    # The cell may be the sequence of a whole protein, where the wrong column was chosen.
+    found = printable(repr(cell), MAX_SHOWN)
+    message = f"Row {row}, column {name!r}: expected a finite number, found {found}; {advice}."
+    return Problem("error", message, row, name, printable(str(cell), MAX_SHOWN))
 
 
 def _check_classes(frame: pd.DataFrame, name: str) -> list[Problem]:
-    counts = Counter(class_name(cell) for cell in frame[name] if not is_missing(cell))
+    counts = Counter(class_name(cell) for cell in frame[name] if not is_unknown(cell))
     problems = _check_single_class(name, list(counts)) + _check_spoilt(frame, name) + _check_words(frame, name)
     problems += _check_balance(name, counts)
     if len(counts) > max(20, len(frame) // 2):
@@ -180,7 +202,11 @@ def _check_single_class(name: str, classes: list[str]) -> list[Problem]:
 def _check_residue_labels(frame: pd.DataFrame, columns: ColumnSettings) -> list[Problem]:
     name, sequence = columns.target, columns.sequence[0]
     rows = zip(file_rows(frame), frame[name], frame[sequence], strict=True)
-    filled = [(int(row), residue_labels(cell) or [], _length(text)) for row, cell, text in rows if not is_missing(cell)]
+    filled = [
+        (int(row), residue_labels(cell) or [], len(plain_text(text)))
+        for row, cell, text in rows
+        if not is_missing(cell)
+    ]
     problems = capped(
         Problem(
             "error",
@@ -202,7 +228,3 @@ def _check_residue_labels(frame: pd.DataFrame, columns: ColumnSettings) -> list[
         message = f"Column {name!r} has {len(classes)} different labels; expected at most 50 classes of residues."
         problems.append(Problem("error", message, column=name))
     return problems + _check_single_class(name, classes)
-
-
-def _length(cell: Any) -> int:
-    return 0 if is_missing(cell) else len(str(cell).strip())

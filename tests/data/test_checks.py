@@ -74,6 +74,11 @@ def test_check_table_names_row_and_position_of_a_bad_letter(cell, message):
             "a bound is no number; replace it or remove the row.",
         ),
         (np.inf, "Row 6, column 'y': expected a finite number, found inf; correct or remove the row."),
+        (
+            "MKT" * 100,
+            f"Row 6, column 'y': expected a finite number, found '{'MKT' * 9}M…T{'MKT' * 9}'; "
+            "correct or remove the row.",
+        ),
         (None, "Row 6, column 'y': expected a target, found nothing; fill it in or remove the row."),
         (np.nan, "Row 6, column 'y': expected a target, found nothing; fill it in or remove the row."),
     ],
@@ -97,6 +102,13 @@ def test_check_table_refuses_missing_columns(columns, message):
     (problem,) = find(table(), columns)
     assert problem.severity == "error"
     assert message in problem.message
+
+
+def test_check_table_takes_a_question_mark_for_no_class():
+    cells = dict.fromkeys(range(12), "low") | dict.fromkeys(range(6), "high") | {3: "?", 4: " ? "}
+    problems = [p for p in find(table(y=cells), CLASSES) if p.severity == "error"]
+    assert [(p.row, p.column, p.value) for p in problems] == [(5, "y", "?"), (6, "y", "?")]
+    assert "expected a class, found '?', which says that none is known; fill it in" in problems[0].message
 
 
 def test_check_table_refuses_a_constant_target_and_a_single_class():

@@ -112,6 +112,7 @@ def test_several_chains_and_an_alignment(tmp_path):
         (ColumnSettings(sequence=["seq"], target="z"), list(range(20)), "no column 'z'"),
         (ColumnSettings(target="y"), list(range(20)), "No sequence column is chosen"),
         (REGRESSION.model_copy(update={"task": "classification"}), ["a"] * 19 + [None], "Row 21, .*expected a class"),
+        (REGRESSION.model_copy(update={"task": "classification"}), ["a"] * 19 + ["?"], r"Row 21, .*class, found '\?'"),
         (REGRESSION.model_copy(update={"task": "per_residue"}), ["HHHHH"] * 19 + ["H"], "Row 21, .* 5, found 1"),
     ],
 )  # fmt: skip

@@ -117,6 +117,14 @@ def test_a_mask_takes_labels_away_and_a_wrong_one_none() -> None:
     assert "mask" not in {step.kind for step, _ in steps}
 
 
+def test_rows_of_no_known_class_are_left_out() -> None:
+    frame = table(values=["low", "high", "?"] * 4)
+    columns = ColumnSettings(sequence=["sequence"], target="y", task="classification")
+    title, cleaned = first_remedy(frame, columns)
+    assert title == "Leave out rows with nothing in 'sequence' or 'y'"
+    assert cleaned["y"].tolist() == ["low", "high"] * 4
+
+
 @pytest.mark.parametrize(
     ("sequence", "value", "below"),
     [
