@@ -11,7 +11,6 @@ from molfun.data.scan import RESIDUES, WILD_TYPE
 from molfun.errors import DataError
 
 PAIR = r"^([A-Z])(-?\d+)([A-Z]):([A-Z])(-?\d+)([A-Z])$"
-OVERVIEWS = ("highest", "lowest", "epistasis")
 
 
 class Effects(NamedTuple):

@@ -16,7 +16,7 @@ import pandas as pd
 
 from molfun.data.changes import same_rows
 from molfun.data.identity import Sequences, nearest_among
-from molfun.data.split_rows import PARTS
+from molfun.data.split_rows import LONG_NAMES, PARTS
 from molfun.errors import DataError
 
 FLOOR = 0.4  # random proteins share up to so much of their residues with the best of many
@@ -30,7 +30,6 @@ BANDS = (
 MAX_STEPS, MAX_DRAWN_STEPS, STEPS_OF_ALIGNMENT = 9e9, 4e9, 9e4
 FEWEST, MOST, AT_A_TIME = 60, 2_000, 20
 MORE_THAN_HALF = float(np.nextafter(0.5, 1.0))  # a split by identity at 50 % keeps rows that share just that
-LONG_NAMES = {"train": "training", "val": "validation", "test": "test"}
 
 
 @dataclass(frozen=True)

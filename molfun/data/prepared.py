@@ -111,7 +111,8 @@ def _target_scale(rows: pd.DataFrame, columns: ColumnSettings) -> dict[str, floa
     if columns.task != "regression":
         return {}
     train = rows.loc[rows["split"] == "train", "target"].to_numpy(dtype=float)
-    if len(train) and float(train.std()) == 0.0:
+    # Not by the standard deviation: that of many 0.1 is no exact 0.
+    if len(train) and train.min() == train.max():
         raise DataError(
             f"All {len(train)} training rows have the same value {train[0]:g} in column {columns.target!r}, "
             "so there is nothing to learn; choose another split or column."

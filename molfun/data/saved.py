@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from pydantic import AfterValidator, BaseModel, ConfigDict, NonNegativeInt, ValidationError
 
+from molfun.data.labels import NO_LABEL
 from molfun.data.parquet import read_parquet
 from molfun.data.settings import ColumnSettings, SplitSettings, Task
 from molfun.data.splits import PARTS
@@ -19,7 +20,6 @@ from molfun.yaml_files import load_mapping
 FACTS, ROWS = "dataset.yaml", "rows.parquet"
 MAX_FACTS_BYTES = 16 * 1024**2
 MAX_SHOWN_CHARACTERS = 2_000
-NO_LABEL = -1
 TEXT_COLUMNS = ("structure_name", "structure_chains", "structure_sha256")
 
 ShownText = Annotated[str, AfterValidator(lambda text: printable(text, MAX_SHOWN_CHARACTERS))]

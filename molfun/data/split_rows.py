@@ -6,11 +6,12 @@ import numpy as np
 import pandas as pd
 
 from molfun.data.labels import class_name, is_missing, number
-from molfun.data.settings import ColumnSettings, SplitSettings
+from molfun.data.settings import ONE_VALUE_A_ROW, ColumnSettings, SplitSettings
 from molfun.data.tables import file_rows
-from molfun.errors import DataError, nearest
+from molfun.errors import DataError, nearest, printable
 
 PARTS = ("train", "val", "test")
+LONG_NAMES = {"train": "training", "val": "validation", "test": "test"}
 # How public tables name the three parts.
 PART_NAMES = {
     "train": "train", "training": "train", "trn": "train",
@@ -18,6 +19,7 @@ PART_NAMES = {
     "test": "test", "testing": "test", "holdout": "test", "heldout": "test",
 }  # fmt: skip
 NUM_BINS = 10
+MAX_SHOWN = 60  # characters of a cell
 
 
 def find_column(frame: pd.DataFrame, name: str, purpose: str) -> pd.Series:
@@ -51,9 +53,10 @@ def split_random(frame: pd.DataFrame, columns: ColumnSettings, split: SplitSetti
 
 def split_stratified(frame: pd.DataFrame, columns: ColumnSettings, split: SplitSettings) -> np.ndarray:
     """Deal the rows of each class (or of each tenth of the values) out by the shares, so that parts keep them."""
-    if columns.task == "per_residue":
+    if columns.task not in ONE_VALUE_A_ROW:
         raise DataError(
-            "A stratified split needs one class or number a row, per-residue targets have many; take random rows."
+            f"A stratified split needs one class or number a row, which the task {columns.task} does not have; take "
+            "random rows."
         )
     strata = _strata(find_column(frame, columns.target, "target"), columns)
     random = np.random.default_rng(split.seed)
@@ -91,9 +94,9 @@ def split_by_column(frame: pd.DataFrame, columns: ColumnSettings, split: SplitSe
     unknown = parts.isna().to_numpy()
     if unknown.any():
         index = int(unknown.argmax())
-        cell = "nothing" if is_missing(cells.iloc[index]) else repr(cells.iloc[index])
         raise DataError(
-            f"Row {file_rows(frame)[index]}, column {split.column!r}: expected train, val or test, found {cell}."
+            f"Row {file_rows(frame)[index]}, column {split.column!r}: expected train, val or test, found "
+            f"{_shown(cells.iloc[index])}; correct it, or choose another split."
         )
     return np.array(parts, dtype=object)
 
@@ -109,7 +112,7 @@ def split_by_value(frame: pd.DataFrame, columns: ColumnSettings, split: SplitSet
         index = int(unknown.argmax())
         raise DataError(
             f"Row {file_rows(frame)[index]}, column {columns.target!r}: expected a number to split by, found "
-            f"{cells.iloc[index]!r}; correct or remove the row."
+            f"{_shown(cells.iloc[index])}; correct or remove the row."
         )
     order = values.astype(float) if split.held_out == "high" else -values.astype(float)
     is_test = _last(order, round(len(frame) * split.test_fraction))
@@ -132,16 +135,22 @@ def _times(frame: pd.DataFrame, name: str) -> np.ndarray:
     numbers = [number(cell) if not isinstance(cell, pd.Timestamp) else None for cell in cells]
     if all(value is not None and np.isfinite(value) for value in numbers):
         return np.array(numbers, dtype=float)
-    dates = pd.to_datetime(cells.map(lambda cell: None if is_missing(cell) else cell), errors="coerce", format="mixed")
+    filled = cells.map(lambda cell: None if is_missing(cell) else cell)
+    # Times with several zones can be put in order only as those of one.
+    dates = pd.to_datetime(filled, errors="coerce", format="mixed", utc=True)
     unknown = dates.isna().to_numpy()
     if unknown.any():
         index = int(unknown.argmax())
-        cell = "nothing" if is_missing(cells.iloc[index]) else repr(cells.iloc[index])
         raise DataError(
             f"Row {file_rows(frame)[index]}, column {name!r}: expected a date such as 2024-05-31 or a number, found "
-            f"{cell}; correct it or remove the row."
+            f"{_shown(cells.iloc[index])}; correct it or remove the row."
         )
-    return np.asarray(dates.to_numpy().astype("datetime64[ns]").astype(np.int64), dtype=float)
+    return np.asarray(dates.dt.tz_localize(None).to_numpy().astype("datetime64[ns]").astype(np.int64), dtype=float)
+
+
+def _shown(cell: object) -> str:
+    """Return a cell as a sentence names it."""
+    return "nothing" if is_missing(cell) else printable(repr(cell), MAX_SHOWN)
 
 
 def _last(values: np.ndarray, wanted: int) -> np.ndarray:

@@ -13,12 +13,10 @@ import pandas as pd
 
 from molfun.data import split_groups, split_rows
 from molfun.data.settings import ColumnSettings, SplitKind, SplitSettings
-from molfun.data.split_rows import PART_NAMES, PARTS
+from molfun.data.split_rows import LONG_NAMES, PART_NAMES, PARTS
 from molfun.errors import DataError
 
 __all__ = ["KINDS", "PARTS", "Kind", "assign_splits", "guess_split"]
-
-LONG_NAMES = {"train": "training", "val": "validation", "test": "test"}
 
 Assign = Callable[[pd.DataFrame, ColumnSettings, SplitSettings], np.ndarray]
 

@@ -148,6 +148,8 @@ def test_value_split_tests_on_one_end(held_out: str) -> None:
         [f"{1 + i // 10}/1/2024" for i in range(100)],
         [2000 + i // 10 for i in range(100)],
         pd.date_range("2020-01-01", periods=10).repeat(10).tolist(),
+        [f"2024-{1 + i // 10:02d}-01T00:00:00+0{1 + i // 50}:00" for i in range(100)],  # winter and summer
+        [f"2024-{1 + i // 10:02d}-01T00:00:00Z" for i in range(100)],
     ],
 )
 def test_time_split_tests_the_newest(times: list[object]) -> None:

@@ -99,6 +99,13 @@ def test_assign_splits_names_the_row_without_a_value(kind, text):
         assign_splits(frame, COLUMNS, SplitSettings(kind=kind, column="part"))
 
 
+@pytest.mark.parametrize("task", ["per_residue", "structure"])
+def test_stratified_split_needs_one_value_a_row(task):
+    columns = ColumnSettings(sequence=["seq"], target="y", task=task)
+    with pytest.raises(DataError, match=f"one class or number a row, which the task {task} does not have; take random"):
+        assign_splits(FRAME, columns, SplitSettings(kind="stratified"))
+
+
 def test_a_part_without_share_may_be_empty():
     parts = assign_splits(FRAME, COLUMNS, SplitSettings(val_fraction=0.0, test_fraction=0.1))
     assert counts(parts) == {"train": 90, "test": 10}
