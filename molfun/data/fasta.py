@@ -10,7 +10,7 @@ from biotite.file import InvalidFileError
 from biotite.sequence.io.fasta import FastaFile
 
 from molfun.data import limits
-from molfun.data.labels import class_name
+from molfun.data.labels import class_name, is_missing
 from molfun.data.row_numbers import file_rows
 from molfun.errors import DataError, printable
 
@@ -150,14 +150,22 @@ def join_values(records: pd.DataFrame, values: pd.DataFrame, shown: str, shown_v
         DataError: An id stands twice in the values, or no id is in both files.
     """
     key = next((name for name in values.columns if name.lower() == "id"), values.columns[0])
+    # A row without an id is of no record.
+    is_named = ~values[key].map(is_missing).to_numpy(dtype=bool)
+    rows, is_fasta = file_rows(values)[is_named], values.attrs.get("is_fasta")
+    values = values[is_named].reset_index(drop=True)
     ids = values[key].map(class_name)
-    if values.attrs.get("is_fasta"):
+    if is_fasta:
         values = values.rename(columns={"sequence": LABELS})
     if ids.duplicated().any():
         index = int(ids.duplicated().to_numpy().argmax())
-        row = file_rows(values)[index]
         raise DataError(
-            f"{shown_values}, row {row}: the id {printable(ids[index], 80)!r} stands twice; expected one row an id."
+            f"{shown_values}, row {rows[index]}: the id {printable(ids[index], 80)!r} stands twice; expected one row "
+            "an id: correct it, or remove one of the rows."
+        )
+    if values.empty:
+        raise DataError(
+            f"{shown_values}: column {key!r} has no id; expected the first word of each FASTA header there."
         )
     if not set(ids) & set(records["id"]):
         raise DataError(

@@ -20,8 +20,13 @@ def clean_wild_type(text: str) -> str:
     """Return a pasted sequence, upper case, without FASTA header, blanks and numbers.
 
     Raises:
-        DataError: There is none, or a letter is none of the 20 residues.
+        DataError: There is none, there are several, or a letter is none of the 20 residues.
     """
+    num_records = sum(line.lstrip().startswith(">") for line in text.splitlines())
+    if num_records > 1:
+        raise DataError(
+            f"Expected the sequence of one wild type, found {num_records} FASTA records; paste one of them."
+        )
     lines = [line for line in text.splitlines() if not line.lstrip().startswith(">")]
     sequence = "".join(letter for letter in "".join(lines) if not letter.isspace() and not letter.isdigit()).upper()
     if not sequence:

@@ -113,16 +113,18 @@ def _read_rows(path: Path, shown: str, wanted: str) -> tuple[list[list[str]], st
     with path.open("rb") as file:
         book = openpyxl.load_workbook(file, read_only=True, data_only=True, keep_links=False)
         # Hidden sheets last: nobody sees what is in them.
-        sheets = sorted(book.worksheets[:MAX_SHEETS], key=lambda one: one.sheet_state != "visible")
+        titles = [one.title for one in book.worksheets]
+        if wanted and wanted not in titles:
+            known = f"; its sheets are: {', '.join(printable(name, 40) for name in titles[:MAX_SHEETS])}."
+            raise DataError(f"{shown} has no sheet {printable(wanted, 40)!r}{nearest(wanted, titles) or known}")
+        looked_at = [one for i, one in enumerate(book.worksheets) if i < MAX_SHEETS or one.title == wanted]
+        sheets = sorted(looked_at, key=lambda one: one.sheet_state != "visible")
         heads = {}
         for sheet in sheets:
             # The size that a sheet declares need not be true.
             sheet.reset_dimensions()
             heads[sheet.title] = [_texts(row) for row in islice(sheet.iter_rows(max_row=HEAD_ROWS), HEAD_ROWS) if row]
         names = [name for name, rows in heads.items() if any(rows)]
-        if wanted and wanted not in heads:
-            known = f"; its sheets are: {', '.join(printable(name, 40) for name in heads)}."
-            raise DataError(f"{shown} has no sheet {printable(wanted, 40)!r}{nearest(wanted, heads) or known}")
         for sheet in sorted(sheets, key=lambda one: -_rank(heads[one.title], one.title == wanted)):
             if rows := _bounded(sheet.iter_rows(), shown):
                 return rows, sheet.title, names, str(getattr(sheet, "_worksheet_path", "")).lstrip("/")

@@ -49,11 +49,19 @@ def test_read_table_joins_values_by_id(tmp_path):
     assert frame.index.tolist() == [0, 1, 2]
 
 
+def test_values_without_an_id_are_of_no_record(tmp_path):
+    (tmp_path / "t.fasta").write_text(">a\nACD\n>b\nACE\n")
+    (tmp_path / "v.csv").write_text("id,tm\na,1\n,2\n,3\nb,4\n")
+    assert read_table(tmp_path / "t.fasta", values=tmp_path / "v.csv")["tm"].tolist() == [1, 4]
+
+
 @pytest.mark.parametrize(
     ("values", "message"),
     [
         ("id,tm\nx,1\ny,2\n", "No id is in both files: t.fasta has 'a' first, v.csv column 'id' has 'x'"),
         ("id,tm\na,1\nb,2\na,3\n", "v.csv, row 4: the id 'a' stands twice"),
+        ("id,tm\na,1\n,2\na,3\n", "v.csv, row 4: the id 'a' stands twice"),
+        ("id,tm\n,2\n,3\n", "v.csv: column 'id' has no id"),
         ("id,tm\n", "v.csv has a header but no rows"),
     ],
 )

@@ -74,3 +74,5 @@ def test_a_pasted_wild_type_is_cleaned() -> None:
         clean_wild_type("> only a header\n")
     with pytest.raises(DataError, match="'X' at position 3, which is none of the 20 residues"):
         clean_wild_type("MKX")
+    with pytest.raises(DataError, match="one wild type, found 2 FASTA records"):
+        clean_wild_type(">heavy\nMKT\n>light\nAYI\n")

@@ -11,7 +11,7 @@ import openpyxl
 import pytest
 
 from molfun.data.tables import read_table
-from molfun.data.workbooks import MAX_MEMBERS, read_sheet
+from molfun.data.workbooks import MAX_MEMBERS, MAX_SHEETS, read_sheet
 from molfun.errors import DataError
 
 MEGA = 1024**2
@@ -44,6 +44,18 @@ def test_cells_are_text_as_people_see_them(tmp_path: Path) -> None:
     assert read(book(tmp_path, rows)) == [
         ["a", "1", "2", "0.25"], ["True", "2024-01-02 00:00:00", "", ""], ["", "", "", ""], ["", "x", "", ""],
     ]  # fmt: skip
+
+
+def test_a_sheet_that_is_named_is_found_behind_many_others(tmp_path: Path) -> None:
+    made = openpyxl.Workbook()
+    for number in range(1, 2 * MAX_SHEETS):
+        made.create_sheet(f"plate {number}").append(["y"])
+        made[f"plate {number}"].append([number])
+    made.save(tmp_path / "t.xlsx")
+    last = f"plate {2 * MAX_SHEETS - 1}"
+    assert read_table(tmp_path / "t.xlsx", sheet=last)["y"].tolist() == [2 * MAX_SHEETS - 1]
+    with pytest.raises(DataError, match=f"has no sheet 'plate_39', did you mean '{last}'"):
+        read_table(tmp_path / "t.xlsx", sheet="plate_39")
 
 
 def test_formulas_are_read_as_the_values_saved_beside_them(tmp_path: Path) -> None:
