@@ -13,7 +13,7 @@ finds a hundred times faster; a pair whose subsequence is too short cannot be al
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache, reduce
 from typing import Any, NamedTuple
 
@@ -38,7 +38,6 @@ CHUNK_PAIRS = 8_000_000
 
 Floats = NDArray[np.float64]
 Positions = NDArray[np.int64]
-Progress = Callable[[float], None]
 
 
 class Nearest(NamedTuple):
@@ -190,9 +189,7 @@ def _refuse_many(num_pairs: int, most: int, advice: str) -> None:
         raise DataError(f"Comparing {num_pairs:,} pairs of sequences would take too long; {advice}")
 
 
-def find_clusters(
-    chains: Sequence[Sequence[str]], limit: float, *, max_pairs: int = MAX_PAIRS, progress: Progress | None = None
-) -> Positions:
+def find_clusters(chains: Sequence[Sequence[str]], limit: float, *, max_pairs: int = MAX_PAIRS) -> Positions:
     """Group rows such that two rows of different groups are never more alike than `limit`.
 
     These are the connected groups of all pairs that are more alike (single linkage), so that nothing is left out.
@@ -201,7 +198,6 @@ def find_clusters(
         chains: For every chain the sequences of all rows, upper case.
         limit: Largest identity across groups, in (0, 1].
         max_pairs: Beyond so many it is refused.
-        progress: Called with the share that is done.
 
     Returns:
         int64 [rows]: the group of each row, numbered by first appearance.
@@ -216,8 +212,6 @@ def find_clusters(
     # The longest first: a chunk then has sequences of about one length, for which bounds are tight and quick.
     order = np.argsort(-rows.lengths.sum(axis=1), kind="stable")
     for part in _chunks(num, num):
-        if progress:
-            progress(part.start / max(1, num))
         first, second = order[part], order[part.start :]
         bounds = rows.bounds(first, second, limit)
         for i, own in enumerate(first):
@@ -253,9 +247,8 @@ def _chunks(num: int, width: int) -> Iterator[slice]:
 
 
 def find_nearest(
-    chains: Sequence[Sequence[str]], queries: Positions, others: Positions, *, floor: float = 0.4,
-    progress: Progress | None = None,
-) -> Nearest:  # fmt: skip
+    chains: Sequence[Sequence[str]], queries: Positions, others: Positions, *, floor: float = 0.4
+) -> Nearest:
     """Find for each query the most alike of other rows.
 
     Args:
@@ -263,18 +256,15 @@ def find_nearest(
         queries: Rows that are asked for, int64 [n].
         others: Rows that are looked at, int64 [m].
         floor: Identities up to here are not told apart.
-        progress: Called with the share that is done.
 
     Raises:
         DataError: A sequence is too long, or there are too many to compare all of them.
     """
     _refuse_many(len(np.unique(queries)) * len(np.unique(others)), MAX_PAIRS, "ask for fewer rows.")
-    return nearest_among(Sequences(chains), queries, others, floor=floor, progress=progress)
+    return nearest_among(Sequences(chains), queries, others, floor=floor)
 
 
-def nearest_among(
-    rows: Sequences, queries: Positions, others: Positions, *, floor: float, progress: Progress | None = None
-) -> Nearest:
+def nearest_among(rows: Sequences, queries: Positions, others: Positions, *, floor: float) -> Nearest:
     """Find the same among rows that were made ready before."""
     own, query_place = np.unique(rows.of_row[queries], return_inverse=True)
     theirs, first_row = np.unique(rows.of_row[others], return_index=True)
@@ -282,8 +272,6 @@ def nearest_among(
     identity, index = has_copy.astype(np.float64), np.where(has_copy, np.searchsorted(theirs, own), -1)
     asked = np.flatnonzero(~has_copy) if len(theirs) else np.zeros(0, np.int64)
     for part in _chunks(len(asked), len(theirs)):
-        if progress:
-            progress(part.start / len(asked))
         bounds = rows.bounds(own[asked[part]], theirs, floor)
         for i, place in enumerate(asked[part]):
             identity[place], index[place] = _best(rows, int(own[place]), theirs, bounds[i], floor)

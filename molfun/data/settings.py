@@ -20,7 +20,7 @@ PRIMARY_METRIC: dict[str, str] = {
     "structure": "lddt",
 }
 _CLASS_METRICS = ("balanced_accuracy", "accuracy", "mcc", "macro_f1")
-# What `molfun.metrics` and `molfun.structure_metrics` compute for each task, in the order of its tables.
+# What a run is scored by, of all that `molfun.metrics` and `molfun.structure_metrics` compute, in the order of tables.
 METRICS_OF_TASK: dict[str, tuple[str, ...]] = {
     "regression": ("spearman", "pearson", "rmse", "mae", "r2"),
     "classification": _CLASS_METRICS,

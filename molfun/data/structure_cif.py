@@ -28,9 +28,8 @@ def read_cif(text: str, shown: str) -> StructureText:
         block = next((block for name in file if "atom_site" in (block := file[name])), None)
         if block is None:
             raise DataError(f"{shown} has no atoms (atom_site); expected an mmCIF file of a structure, save it again.")
-        with np.errstate(
-            over="ignore"
-        ):  # a number too large for float32 is no coordinate, and infinity is known as such
+        # A number too large for float32 is no coordinate, and infinity is known as such.
+        with np.errstate(over="ignore"):
             atoms = _cif_atoms(block["atom_site"], shown)
         return StructureText(atoms, _poly_seq(block), *_cif_facts(block))
     except (*UNREADABLE, DeserializationError, InvalidFileError) as error:
