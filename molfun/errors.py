@@ -43,6 +43,15 @@ def nearest(name: str, known: Iterable[str]) -> str:
     return f", did you mean {close[0]!r}?" if close else ""
 
 
+def first_line(error: BaseException) -> str:
+    """Return the first line of an error's text without its period; the name of the error where it has no text.
+
+    >>> first_line(ValueError("a.\\nb")), first_line(ValueError())
+    ('a', 'ValueError')
+    """
+    return (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(". ")
+
+
 def printable(text: str, most: int) -> str:
     """Return a text without control characters and, where it is longer than `most` characters, without its middle.
 

@@ -65,7 +65,8 @@ class ModelCard:
 
 def how_to_install(distribution: str) -> str:
     """Return the end of a sentence on a package of weights that is absent; what its code would need is left out."""
-    return f"install it with: pip install --no-deps {distribution}=={PACKAGE_VERSIONS[distribution]}"
+    version = PACKAGE_VERSIONS.get(distribution)
+    return f"install it with: pip install --no-deps {distribution}{f'=={version}' if version else ''}"
 
 
 def custom_card(name: str, *, alphabet: Alphabet, max_residues: int, **more: Any) -> ModelCard:

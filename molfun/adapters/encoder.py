@@ -153,7 +153,8 @@ def _folder_config(card: ModelCard, names: Names, folder: Path) -> dict[str, Any
     config = read_local_config(folder)
     if config.get("model_type") != card.family:
         raise ModelError(
-            f"{folder} holds a model of type {config.get('model_type')!r}; {card.title} is of type {card.family!r}."
+            f"{folder} holds a model of type {config.get('model_type')!r}, but {card.title} is of type "
+            f"{card.family!r}; choose the model that belongs to the folder, or another folder."
         )
     odd = [name for name in names.shape if config.get(name) != card.config[name]]
     if odd:

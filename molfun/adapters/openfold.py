@@ -23,7 +23,7 @@ from molfun.adapters.chains import JoinedChains, join_chains, mean_pair
 from molfun.adapters.checkpointing import set_checkpointing
 from molfun.adapters.openfold_package import OpenFold, import_openfold, numpy_follows_torch
 from molfun.adapters.weights import read_local_config
-from molfun.errors import ModelError
+from molfun.errors import ModelError, first_line
 from molfun.types import Batch, FoldStates, Trunk
 
 NUM_TYPES, NUM_MSA_TYPES = 21, 23  # residues and X; in alignments also gap and mask
@@ -195,10 +195,9 @@ def _file_of(card: ModelCard, weights: str) -> Path:
         try:
             return Path(hf_hub_download(repository, name))
         except (OSError, HfHubHTTPError, ValueError) as error:
-            reason = str(error).strip().splitlines()[0]
             raise ModelError(
-                f"Cannot fetch {name} of {repository} from the Hugging Face hub: {reason} Give a local folder that "
-                "holds it as `model.weights`, or 'random' for the untrained architecture."
+                f"Cannot fetch {name} of {repository} from the Hugging Face hub: {first_line(error)}. Give a local "
+                "folder that holds it as `model.weights`, or 'random' for the untrained architecture."
             ) from error
     folder = Path(weights).expanduser()
     found = sorted(folder.glob("*.pt"))
@@ -215,8 +214,7 @@ def _load(model: nn.Module, path: Path, package: OpenFold) -> None:
         state = torch.load(path, map_location="cpu", weights_only=True)
         package.import_weights(model, state)
     except Exception as error:
-        reason = str(error).strip().splitlines()[0]
         raise ModelError(
-            f"The weights in {path} do not fit: {reason} Expected a file of OpenFold's without templates "
+            f"The weights in {path} do not fit: {first_line(error)}. Expected a file of OpenFold's without templates "
             "(finetuning_no_templ_1.pt or finetuning_no_templ_2.pt)."
         ) from error

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from molfun.adapters.card import how_to_install
-from molfun.errors import ModelError
+from molfun.errors import ModelError, first_line
 
 
 def package_folder(distribution: str, inside: str) -> Path:
@@ -37,8 +37,14 @@ def package_folder(distribution: str, inside: str) -> Path:
 
 
 def read_package_weights(distribution: str, inside: str) -> dict[str, Tensor]:
-    """Return the state dict in `pytorch_model.bin` of a package folder, on the CPU, memory-mapped."""
+    """Return the state dict in `pytorch_model.bin` of a package folder, on the CPU, memory-mapped.
+
+    Raises:
+        ModelError: The distribution, or that file in it, is absent.
+    """
     path = package_folder(distribution, inside) / "pytorch_model.bin"
+    if not path.is_file():
+        raise ModelError(f"The package {distribution} lacks {inside}/{path.name}; {how_to_install(distribution)}")
     # The file was saved on a GPU, so it needs map_location; weights_only refuses anything but tensors.
     state: dict[str, Tensor] = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
     return state
@@ -80,10 +86,9 @@ def load_model(
             place, use_safetensors=True, dtype=torch.float32, output_loading_info=True, **options
         )
     except (OSError, ValueError, RuntimeError) as error:
-        reason = str(error).strip().splitlines()[0]
         raise ModelError(
-            f"{problem}: {reason} Give a local folder with config.json and model.safetensors as `model.weights`, "
-            f"or 'random' for the untrained architecture."
+            f"{problem}: {first_line(error)}. Give a local folder with config.json and model.safetensors as "
+            "`model.weights`, or 'random' for the untrained architecture."
         ) from error
     # transformers would leave these at their random start and only log it.
     lost = sorted(name for name in report["missing_keys"] if not name.startswith(unused or ("-",)))

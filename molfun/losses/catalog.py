@@ -74,7 +74,7 @@ def _load(point: EntryPoint) -> LossCard:
     package = point.dist.name if point.dist else point.module
     try:
         card = point.load()
-    except (ImportError, AttributeError) as error:
+    except Exception as error:
         raise SettingError(
             f"The loss {point.name!r} of the package {package} cannot be loaded: {error}. Install that package again, "
             "or choose another loss."

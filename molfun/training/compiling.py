@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 
+from molfun.errors import first_line
 from molfun.models.structure import MolfunStructureModel
 
 logger = logging.getLogger(__name__)
@@ -65,7 +66,7 @@ def why_not(*, shares_weights: bool = False, device: torch.device | None = None)
     try:
         torch.compile(_probe)(torch.ones(2, device=device))
     except Exception as error:  # noqa: BLE001 - compilers fail in as many ways as there are machines
-        return f"torch.compile does not work here ({type(error).__name__}: {str(error).strip().splitlines()[0][:150]})"
+        return f"torch.compile does not work here ({type(error).__name__}: {first_line(error)[:150]})"
     finally:
         torch._dynamo.config.suppress_errors = before
     return ""

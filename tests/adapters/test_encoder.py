@@ -153,13 +153,26 @@ def test_another_version_of_transformers_is_told_to_be_exchanged(name: str) -> N
 
 def test_local_folder_of_another_family_is_refused(tmp_path) -> None:
     tiny_adapter("bert").backbone.save_pretrained(tmp_path)
-    with pytest.raises(ModelError, match="type 'bert'; ESM-2 8 M is of type 'esm'"):
+    with pytest.raises(ModelError, match="type 'bert', but ESM-2 8 M is of type 'esm'; choose"):
         build_encoder(find_model("esm2_8m"), str(tmp_path))
 
 
 def test_local_folder_without_config_is_refused(tmp_path) -> None:
     with pytest.raises(ModelError, match=r"config.json.*Expected a model folder in Hugging Face format"):
         build_encoder(find_model("esm2_8m"), str(tmp_path))
+
+
+def test_a_package_of_weights_that_is_not_ours_is_named(tmp_path, monkeypatch) -> None:
+    (tmp_path / "lab_weights-1.0.dist-info").mkdir()
+    (tmp_path / "lab_weights-1.0.dist-info" / "METADATA").write_text("Metadata-Version: 2.1\nName: lab_weights\n")
+    (tmp_path / "lab_weights" / "model").mkdir(parents=True)
+    with pytest.raises(ModelError, match=r"lab_weights, which is absent; .* pip install --no-deps lab_weights$"):
+        read_package_weights("lab_weights", "model")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    with pytest.raises(ModelError, match=r"lab_weights lacks model/pytorch_model\.bin; install it with"):
+        read_package_weights("lab_weights", "model")
+    torch.save({"weight": torch.ones(2)}, tmp_path / "lab_weights" / "model" / "pytorch_model.bin")
+    assert read_package_weights("lab_weights", "model")["weight"].tolist() == [1.0, 1.0]
 
 
 def test_hub_weights_without_network_say_what_to_do() -> None:

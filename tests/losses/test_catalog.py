@@ -107,6 +107,7 @@ def test_installed_losses_are_listed_without_loading_them(install_loss: Callable
     ("entry", "code", "message"),
     [
         ("cosh = molfun_cosh_losses:CARD", "import no_such_thing", "package molfun-cosh cannot be loaded: No module"),
+        ("cosh = molfun_cosh_losses:CARD", "1 / 0", "package molfun-cosh cannot be loaded: division by zero"),
         ("cosh = molfun_cosh_losses:CRAD", PACKAGE, "package molfun-cosh cannot be loaded: .*CRAD"),
         ("cosh = molfun_cosh_losses:cosh", PACKAGE, "should be a LossCard, but molfun_cosh_losses:cosh is a function"),
     ],
