@@ -25,6 +25,8 @@ __all__ = ["EVENTS_NAME", "METRICS_NAME", "LocalTracker", "MetricsReader", "read
 
 logger = logging.getLogger(__name__)
 COPY_BYTES = 1 << 23  # of new lines before a copy pays; then a sixteenth more than there was, so that it costs little
+# Made once: `json.dumps` makes an encoder a call where one of its options is not the usual one.
+_as_json = json.JSONEncoder(allow_nan=False, ensure_ascii=False).encode
 
 
 class LocalTracker(BaseTracker):
@@ -77,7 +79,7 @@ class LocalTracker(BaseTracker):
     def log_event(self, kind: str, **fields: Any) -> None:
         """Append one event: its kind, the segment, the time in unix seconds, and `fields`."""
         row = {"kind": kind, "segment": self.segment, "t": round(time.time(), 3)}
-        self._append(EVENTS_NAME, {**fields, **row})
+        self._append(EVENTS_NAME, _plain({**fields, **row}))
 
     @override
     def end_run(self, status: Status = "finished", error: str = "") -> None:
@@ -114,10 +116,10 @@ class LocalTracker(BaseTracker):
             logger.warning("The copy of the metrics could not be written; the record itself is whole.", exc_info=True)
 
     def _append(self, name: str, row: Mapping[str, Any]) -> int:
-        """Write one line; return how many characters it has."""
+        """Write one line, of what JSON can hold; return how many characters it has."""
         if name not in self._files:
             self._files[name] = _open_lines(self.folder / name)
-        return self._files[name].write(json.dumps(_plain(row), allow_nan=False, ensure_ascii=False) + "\n")
+        return self._files[name].write(_as_json(row) + "\n")
 
 
 def _open_lines(path: Path) -> TextIO:
