@@ -10,7 +10,7 @@ import plotly.graph_objects as go
 
 from molfun.data.labels import UNKNOWN, residue_labels
 from molfun.data.proteins import Protein
-from molfun.ui import text, theme
+from molfun.ui import theme
 from molfun.ui.charts import empty_figure
 
 NUM_BINS = 40
@@ -148,8 +148,7 @@ def _bins(values: np.ndarray, *, whole: bool) -> tuple[np.ndarray, np.ndarray]:
 def _add_bars(figure: go.Figure, counts: np.ndarray, edges: np.ndarray, color: str, name: str) -> None:
     centres, widths = (edges[:-1] + edges[1:]) / 2, np.diff(edges)
     hover = [
-        f"{text.number(low, 4).rstrip('0').rstrip('.')} to {text.number(high, 4).rstrip('0').rstrip('.')}: {int(n)}"
-        for low, high, n in zip(edges[:-1], edges[1:], counts, strict=True)
+        f"{low:,.6g} to {high:,.6g}: {int(n):,}" for low, high, n in zip(edges[:-1], edges[1:], counts, strict=True)
     ]
     figure.add_bar(
         x=centres,

@@ -41,6 +41,15 @@ def test_target_figure_ignores_what_is_no_number() -> None:
     assert sum(sum(bar.y) for bar in distributions.target_figure(rows).data) == 2
 
 
+def test_what_is_said_of_a_bar_has_all_of_its_powers_of_ten() -> None:
+    rows = pd.DataFrame({"target": [1e-10 * i for i in range(1, 26)], "split": "train"})  # affinities in mol/l
+    first, *_, last = distributions.target_figure(rows).data[0].hovertext
+    assert first == "1e-10 to 5.8e-10: 5"
+    assert last == "2.02e-09 to 2.5e-09: 5"
+    lengths = distributions.length_figure(pd.Series([100, 2000] * 20)).data[0].hovertext
+    assert (lengths[0], lengths[-1]) == ("100 to 147.5: 20", "1,952.5 to 2,000: 20")
+
+
 def test_chain_lengths_take_the_longest_chain() -> None:
     frame = pd.DataFrame({"heavy": ["ACDE", "AC"], "light": ["A", " ACD "]})
     assert distributions.chain_lengths(frame, ["heavy", "light"]).tolist() == [4, 3]
