@@ -206,11 +206,11 @@ def _scale(figure: go.Figure, drawn: Sequence[Floats], *, log_scale: bool, is_cl
     if log_scale:
         figure.update_yaxes(type="log")
     values = np.concatenate([one[np.isfinite(one)] for one in drawn]) if drawn else np.empty(0)
+    if log_scale:  # which has no place for others
+        values = np.log10(values[values > 0])
     if not is_clipped or not len(values):
         return
     low, high = float(values.min()), float(np.quantile(values, 1 - CLIPPED))
-    if log_scale and low > 0:
-        low, high = np.log10(low), np.log10(high)
     margin = 0.05 * (high - low)
     if margin > 0 and np.isfinite(margin):
         figure.update_yaxes(range=[low - margin, high + margin])

@@ -13,7 +13,7 @@ from molfun.data.exports import to_csv
 from molfun.runs.comparison import differing_settings
 from molfun.ui import compare_charts, shell, text
 from molfun.ui.compared import Chosen, View, groups_of, specs_of
-from molfun.ui.compared_scores import COSTS, FORMATS, conclusion, score_bars, scores_table, trade_off
+from molfun.ui.compared_scores import COSTS, FORMATS, INTERVALS, conclusion, score_bars, scores_table, trade_off
 from molfun.ui.live_chart import CONFIG
 
 FEWEST_LINES = 3
@@ -30,11 +30,7 @@ def draw_scores(chosen: Sequence[Chosen], view: View) -> None:
     baseline = draw_baseline(chosen)
     table = scores_table(chosen, baseline)
     _draw_table(table, [one.folder.id for one in chosen])
-    st.caption(
-        "Best validation: of the epoch whose weights were kept. Intervals: 95 %, from 2,000 resamples of the test "
-        "rows; differences are paired, on the rows that both runs were tested on. They say nothing of other seeds or "
-        "splits."
-    )
+    st.caption(f"Best validation: of the epoch whose weights were kept. {INTERVALS}")
     draw_groups(chosen, view.group_by)
     if sentence := conclusion(chosen):
         st.markdown(sentence)

@@ -25,6 +25,10 @@ FORMATS = {
     "Peak memory (GB)": "{:,.2f}",
 }  # fmt: skip
 COSTS = {"trainable": "Parameters that train", "minutes": "Time"}
+INTERVALS = (
+    f"Intervals: 95 %, from {NUM_RESAMPLES:,} resamples of the test rows; differences are paired, on the "
+    "rows that both runs were tested on. They say nothing of other seeds or splits."
+)
 
 
 def score_bars(chosen: Sequence[Chosen], metric: str) -> go.Figure:
@@ -96,8 +100,9 @@ def difference_words(one: Chosen, baseline: Chosen) -> str:
 
 def conclusion(chosen: Sequence[Chosen]) -> str:
     """Return which run is best, and how sure that is, in one sentence; empty for fewer than two test scores."""
-    metric = str(chosen[0].row["metric"])
-    scored = [one for one in chosen if np.isfinite(one.row["test"]) and one.row["metric"] == metric]
+    scored = [one for one in chosen if np.isfinite(one.row["test"])]
+    metric = str(scored[0].row["metric"]) if scored else ""
+    scored = [one for one in scored if one.row["metric"] == metric]
     if len(scored) < 2 or lower_is_better(metric):
         return ""
     targets = {spec.data.columns.target for spec in specs_of(scored).values() if spec.data.columns is not None}

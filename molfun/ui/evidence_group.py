@@ -34,11 +34,6 @@ from molfun.ui.evidence_page import (
 from molfun.ui.html_page import Page
 from molfun.ui.run_curves import USUAL_SMOOTHING
 
-INTERVALS = (
-    "Intervals: 95 %, from 2,000 resamples of the test rows; differences are paired, on the rows that both runs were "
-    "tested on. They say nothing of other seeds or splits."
-)
-
 
 def group_page(runs: Sequence[Evidence], view: View | None = None, baseline: str = "") -> str:
     """Return the report of several runs.
@@ -59,7 +54,7 @@ def group_page(runs: Sequence[Evidence], view: View | None = None, baseline: str
     add_figures(page, _score_figures(chosen))
     against = next((one for one in chosen if one.folder.id == baseline), None)
     page.table(_in_words(compared_scores.scores_table(chosen, against)))
-    page.say(INTERVALS, kind="note")
+    page.say(compared_scores.INTERVALS, kind="note")
     page.section("Settings that differ")
     page.table(_differing(runs).reset_index(names="Setting"))
     page.section("Each run")

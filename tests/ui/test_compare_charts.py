@@ -53,6 +53,13 @@ def test_an_outlier_leaves_the_chart_only_where_that_is_asked() -> None:
     assert log.layout.yaxis.range[1] < 1
 
 
+def test_a_logarithmic_axis_has_the_range_of_what_is_above_zero() -> None:
+    run = curves("A")
+    run.steps.frame.loc[99, "loss"] = -3.0
+    close = compare_charts.training_figure([run], axis="step", smoothing=0, log_scale=True, is_clipped=True)
+    assert close.layout.yaxis.range == pytest.approx([np.log10(np.exp(-99 / 50)), 0.0], abs=0.1)
+
+
 def test_runs_without_anything_to_draw_are_left_out() -> None:
     empty = Curves("B", "B", StepCurves(), pd.DataFrame(), 16, *look(1))
     for axis in compare_charts.AXES:

@@ -69,6 +69,13 @@ def test_a_lead_that_may_be_chance_is_called_so(pair: list[RunFolder]) -> None:
     assert "its lead over Run bad may be chance. Of these, **Run bad** trains the fewest parameters." in said
 
 
+def test_a_run_without_a_score_does_not_keep_the_others_from_being_ranked(
+    pair: list[RunFolder], make_run: Callable[..., RunFolder]
+) -> None:
+    make_run("fresh", "failed").spec_path.write_text("x: [")
+    assert "**Run good** scores highest" in words(draw("compare", runs="fresh,good,bad"))
+
+
 @pytest.mark.parametrize("value", ["", "x", "nan", "-1", "<b>", "good,good,good", "9" * 300])
 def test_whatever_stands_in_the_address_the_page_is_drawn(pair: list[RunFolder], value: str) -> None:
     names = ("runs", "x", "smoothing", "log", "clip", "metric", "baseline", "group")
