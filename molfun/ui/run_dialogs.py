@@ -143,28 +143,24 @@ def _ask_delete(folders: list[RunFolder]) -> None:
 
 
 def discard_runs(folders: Sequence[RunFolder]) -> None:
-    """Put runs into the bin; those that are, and why others are not, are told by `draw_deleted`."""
-    deleted, refused = [], []
+    """Put runs into the bin; those that are, are told by `draw_deleted`, and why others are not at once."""
+    deleted = []
     for folder in folders:
         try:
             title = folder.title
             run_bin.discard(folder)
             deleted.append((folder.id, title))
         except MolfunError as error:
-            refused.append(str(error))
-    st.session_state[DELETED] = {"deleted": deleted, "refused": refused}
+            shell.say_problem(error)
+    st.session_state[DELETED] = deleted
 
 
 def draw_deleted() -> None:
     """Draw what was put into the bin last, with a button that brings it back."""
-    about = st.session_state.get(DELETED)
-    if not about:
+    deleted = st.session_state.get(DELETED)
+    if not deleted:
         return
-    for sentence in about["refused"]:
-        st.warning(shell.sentence(sentence), icon=":material/warning:")
-    if not about["deleted"]:
-        return
-    what = shell.plain(about["deleted"][0][1]) if len(about["deleted"]) == 1 else f"{len(about['deleted'])} runs"
+    what = shell.plain(deleted[0][1]) if len(deleted) == 1 else f"{len(deleted)} runs"
     with st.container(border=True, horizontal=True, vertical_alignment="center", key="runs_deleted"):
         st.markdown(f":material/delete: {what} deleted.", width="stretch")
         st.button("Undo", icon=":material/undo:", on_click=_undo, help="Brings back what was deleted.", key="runs.undo")
@@ -175,18 +171,20 @@ def draw_deleted() -> None:
 
 
 def _undo() -> None:
-    _restore([run_id for run_id, _ in st.session_state.pop(DELETED, {}).get("deleted", [])])
+    _restore([run_id for run_id, _ in st.session_state.pop(DELETED, [])])
 
 
 def _restore(run_ids: Sequence[str]) -> None:
+    left = 0
     for run_id in run_ids:
         try:
             run_bin.restore(shell.home(), run_id)
         except MolfunError as error:
+            left += 1
             shell.say_problem(error)
-            return
     _forget()
-    shell.say("It is back." if len(run_ids) == 1 else "Everything is back.", icon="undo")
+    if not left:
+        shell.say("It is back." if len(run_ids) == 1 else "Everything is back.", icon="undo")
 
 
 def _forget() -> None:

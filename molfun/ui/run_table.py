@@ -94,8 +94,10 @@ def draw_runs(runs: pd.DataFrame, *, key: str, is_choice: bool = False) -> list[
         column_config=_columns(key),
     )
     clicked = st.session_state.get(f"{key}.open")
-    if clicked:
-        st.switch_page(shell.LIVE, query_params={"run": ids[clicked["row"]]})
+    # A click tells a row of the table as it was drawn, and a run may have begun since.
+    drawn, st.session_state[f"{key}.ids"] = st.session_state.get(f"{key}.ids", ids), ids
+    if clicked and clicked["row"] < len(drawn):
+        st.switch_page(shell.LIVE, query_params={"run": drawn[clicked["row"]]})
     return [ids[row] for row in event["selection"]["rows"]] if is_choice else []
 
 
@@ -158,8 +160,11 @@ def _draw_tagging(folders: Sequence[RunFolder], *, key: str) -> None:
 
 def _tag(folders: Sequence[RunFolder], act: Callable[..., object], field: str) -> None:
     tags = list(st.session_state.get(field) or [])
+    if not tags:
+        shell.say("No tag is chosen; type a word and press Enter first.", icon="label_off")
+        return
     try:
-        for folder in folders if tags else ():
+        for folder in folders:
             act(folder, tags)
     except MolfunError as error:
         shell.say_problem(error)

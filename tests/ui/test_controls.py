@@ -150,6 +150,17 @@ def test_a_deleted_run_can_be_brought_back_where_it_was(home: Path, make_run: Ma
     assert folder.path.is_dir()
 
 
+def test_a_run_that_was_started_meanwhile_is_not_deleted_and_that_is_said(home: Path, make_run: Make) -> None:
+    folder = make_run("back", "finished")
+    app = draw("live", run="back")
+    button(app, "Delete…").click().run()
+    folder.write_state(status="running", **identity_of(os.getpid()))
+    button(app, "Delete 1 run").click().run()
+    assert folder.path.is_dir()
+    assert any("back" in said for said in toasts(app))
+    assert not draw_runs_after(app).warning
+
+
 def draw_runs_after(app: AppTest) -> AppTest:
     """Draw Runs in the session of another page."""
     other = draw("runs")

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from molfun.runs import notes
+from molfun.runs.bin import discard
 from molfun.runs.history import list_runs
 from molfun.runs.store import RunFolder
 from molfun.ui.run_table import matching, table_of
@@ -47,6 +48,36 @@ def test_the_table_tells_tags_and_place(three: Path) -> None:
     shown = table_of(list_runs(three)).set_index("Run")
     assert shown.loc["Run two", "Tags"] == ["control", "esm"]
     assert set(shown["Where"]) == {"This machine"}
+
+
+def test_a_click_opens_the_run_that_stood_in_its_row(three: Path, make_run: Make) -> None:
+    app = draw("home")
+    clicked = [str(run_id) for run_id in list_runs(three)["id"]][1]
+    make_run("newest", "finished")
+    app.session_state["home.runs.open"] = {"row": 1}
+    app.run()
+    assert app.query_params["run"] == clicked
+
+
+def test_a_tag_has_to_be_chosen_first(three: Path) -> None:
+    app = draw("runs")
+    ids = [str(run_id) for run_id in list_runs(three)["id"]]
+    app.session_state[f"runs.table.{hash(tuple(ids)):x}"] = {"selection": {"rows": [0], "columns": []}}
+    app.run()
+    button(app, "Add").click().run()
+    assert [item.value for item in app.toast] == ["No tag is chosen; type a word and press Enter first."]
+
+
+def test_what_cannot_come_back_does_not_keep_the_others_in_the_bin(three: Path) -> None:
+    for run_id in ("one", "two"):
+        discard(RunFolder(three / "runs" / run_id))
+    (three / "runs" / "one").mkdir()
+    app = draw("runs")
+    app.session_state["runs.deleted"] = [("one", "Run one"), ("two", "Run two")]
+    app.run()
+    button(app, "Undo").click().run()
+    assert [item.value for item in app.toast] == ["A run with the id one exists; delete or move that one first."]
+    assert (three / "runs" / "two" / "spec.yaml").is_file()
 
 
 def test_ticked_runs_are_tagged_and_deleted_together(three: Path) -> None:
