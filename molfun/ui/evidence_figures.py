@@ -17,10 +17,9 @@ from molfun.runs.bundle import Evidence
 from molfun.runs.certainty import read_predictions
 from molfun.runs.evidence_scores import classes_of
 from molfun.runs.folder import RunFolder
-from molfun.tracking.reader import read_events
 from molfun.ui import charts, outcomes, score_figures, structure_scores, text
 from molfun.ui.distributions import band_figure
-from molfun.ui.markers import markers_of
+from molfun.ui.markers import read_markers
 from molfun.ui.run_curves import USUAL_SMOOTHING, read_curves
 
 Figures = dict[str, go.Figure]
@@ -32,7 +31,7 @@ def curve_figures(evidence: Evidence) -> Figures:
     steps, epochs = read_curves(folder)
     if not len(steps):
         return {}
-    markers = markers_of(read_events(folder.events_path))
+    markers = read_markers(folder)
     loss = charts.add_markers(charts.loss_figure(steps, epochs, smoothing=USUAL_SMOOTHING), markers)
     found = {f"Loss of every step, smoothed ({USUAL_SMOOTHING:g}), and of the validation rows after every epoch": loss}
     metric = PRIMARY_METRIC.get((facts["data"] or {}).get("task") or "")
@@ -126,7 +125,7 @@ def _of_structures(predictions: pd.DataFrame) -> Figures:
 
 def _of_classes(predictions: pd.DataFrame, classes: list[str], what: str) -> Figures:
     table = outcomes.confusion_table(predictions, classes)
-    found = {f"Test {what} by true and predicted class": outcomes.confusion_figure(table)}
+    found = {f"Test {what} by true and predicted class": outcomes.confusion_figure(table, what=what)}
     names = [f"p_{name}" for name in classes]
     if not set(names) <= set(predictions.columns):
         return found
@@ -172,5 +171,4 @@ def part_table(facts: Mapping[str, Any]) -> pd.DataFrame:
 
 def act_table(folder: RunFolder) -> pd.DataFrame:
     """Return what was done to a run while it trained, a row a mark of its curves."""
-    marks = markers_of(read_events(folder.events_path))
-    return pd.DataFrame([{"Step": f"{mark.step:,}", "What": mark.label} for mark in marks])
+    return pd.DataFrame([{"Step": f"{mark.step:,}", "What": mark.label} for mark in read_markers(folder)])

@@ -70,11 +70,12 @@ def _add_trend(figure: go.Figure, line: pd.DataFrame) -> None:
     )  # fmt: skip
 
 
-def confusion_figure(table: pd.DataFrame) -> go.Figure:
+def confusion_figure(table: pd.DataFrame, *, what: str = "rows") -> go.Figure:
     """Draw a confusion table with the share of each true class in colour and the count in each field.
 
     Args:
         table: Counts, true classes as index, predicted classes as columns (`confusion_table`).
+        what: That is counted.
     """
     counts = table.to_numpy(dtype=float)
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
@@ -94,7 +95,7 @@ def confusion_figure(table: pd.DataFrame) -> go.Figure:
         xgap=2,
         ygap=2,
         customdata=counts,
-        hovertemplate="true %{y}<br>predicted %{x}<br>%{customdata:.0f} rows, %{z:.0%}<extra></extra>",
+        hovertemplate="true %{y}<br>predicted %{x}<br>%{customdata:,.0f} " + what + ", %{z:.0%}<extra></extra>",
     )
     figure.update_xaxes(type="category")
     figure.update_yaxes(type="category", autorange="reversed", showgrid=False)

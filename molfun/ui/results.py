@@ -33,34 +33,39 @@ def draw_results(folder: RunFolder) -> None:
         st.info("There is no test score: the run ended before its best weights were scored.", icon=":material/info:")
         return
     st.subheader("Result", anchor=False)
-    certainty = certainty_of(folder, scoreboard)
+    dataset, predictions = dataset_of(folder), read_predictions(folder)
+    certainty = certainty_of(folder, scoreboard, predictions)
     st.markdown(verdict(scoreboard, certainty.ahead))
     left, right = st.columns(2)
     with left, st.container(border=True, height="stretch"):
         _draw_scores(scoreboard, certainty)
     with right, st.container(border=True, height="stretch"):
-        _draw_predictions(folder)
+        _draw_predictions(folder, dataset, predictions)
     st.dataframe(
         outcomes.scores_table(scoreboard).style.format("{:.3f}", na_rep="–"),
         alt="Test scores of the run and of baselines",
         placeholder="–",
     )
-    own = certainty.scores.get("run")
-    dataset, predictions = dataset_of(folder), read_predictions(folder)
     if are_structures(predictions):
         from molfun.ui.structure_results import draw_targets  # noqa: PLC0415  biotite must not delay the first view
 
         draw_targets(folder, dataset, predictions)
-    score_panels.draw_scores(folder, dataset, predictions, own)
+    score_panels.draw_scores(folder, dataset, predictions, certainty.scores.get("run"))
     if st.button("Predict with it", icon=":material/online_prediction:", help="New sequences, or a mutation scan."):
         st.switch_page(shell.PREDICT, query_params={"run": folder.id})
 
 
-def certainty_of(folder: RunFolder, scoreboard: Mapping[str, Any]) -> Certainty:
-    """Return intervals of the primary score of a run and of its baselines, as far as their predictions are there."""
-    own, others = read_predictions(folder), read_baselines(folder)
+def certainty_of(folder: RunFolder, scoreboard: Mapping[str, Any], own: pd.DataFrame | None) -> Certainty:
+    """Return intervals of the primary score of a run and of its baselines, as far as their predictions are there.
+
+    Args:
+        folder: The run.
+        scoreboard: As it wrote it.
+        own: Its predictions of the test rows, None where there are none.
+    """
     if own is None:
         return Certainty({}, None)
+    others = read_baselines(folder)
     stamp = (folder.predictions / "test.parquet").stat().st_mtime_ns
     return _certainty(f"{folder.id}-{stamp}-{others is not None}", own, others, scoreboard)
 
@@ -85,12 +90,10 @@ def _draw_scores(scoreboard: Mapping[str, Any], certainty: Certainty) -> None:
         st.caption("Random weights: the true architecture, untrained. A control, not a result.")
 
 
-def _draw_predictions(folder: RunFolder) -> None:
-    predictions = read_predictions(folder)
+def _draw_predictions(folder: RunFolder, dataset: Dataset | None, predictions: pd.DataFrame | None) -> None:
     if predictions is None:
         st.caption("No predictions were written.")
         return
-    dataset = dataset_of(folder)
     if dataset is not None and dataset.task == "regression":
         event = st.plotly_chart(
             outcomes.predicted_figure(predictions), key="result.dots", config=CONFIG, on_select="rerun",
@@ -103,7 +106,8 @@ def _draw_predictions(folder: RunFolder) -> None:
         draw_confidence(predictions, key="result.confidence")
     elif dataset is not None and dataset.classes:
         table = outcomes.confusion_table(score_panels.one_class_a_row(predictions, dataset), dataset.classes)
-        st.plotly_chart(outcomes.confusion_figure(table), key="result.confusion", config=CONFIG)
+        what = "residues" if dataset.task == "per_residue" else "rows"
+        st.plotly_chart(outcomes.confusion_figure(table, what=what), key="result.confusion", config=CONFIG)
     st.download_button(
         "Download test predictions",
         to_csv(predictions),
@@ -160,7 +164,7 @@ def draw_files(folder: RunFolder) -> None:
             st.caption("No checkpoint was written.")
         else:
             st.dataframe(rows, hide_index=True, width="content")
-            st.caption(f"In {folder.checkpoints}")
+            st.caption(f"In {shell.plain(str(folder.checkpoints))}")
     with environment:
         st.json(folder.read_environment(), expanded=True)
 

@@ -27,6 +27,11 @@ def test_confusion_figure_colours_shares_of_the_true_class() -> None:
     assert outcomes.confusion_figure(table).data[0].z.tolist() == [[0.75, 0.25], [0.0, 1.0]]
 
 
+def test_confusion_figure_says_what_is_counted() -> None:
+    table = pd.DataFrame([[3, 1], [0, 2]], index=["H", "E"], columns=["H", "E"])
+    assert " residues, " in outcomes.confusion_figure(table, what="residues").data[0].hovertemplate
+
+
 def test_predicted_figure_names_rows_and_leaves_out_missing_targets() -> None:
     predictions = pd.DataFrame({"row": [2, 3, 4], "target": [1.0, np.nan, 3.0], "prediction": [1.5, 2.0, 2.5]})
     dots = outcomes.predicted_figure(predictions).data[1]
