@@ -36,7 +36,8 @@ def draw_scan(job: PredictionJob, dataset: Dataset, found: pd.DataFrame) -> None
     """
     about, own = job.about, found[found["mutation"] == WILD_TYPE]
     if not own.empty and own["problem"].iloc[0]:
-        st.error(f"The wild type cannot be predicted: {shell.sentence(str(own['problem'].iloc[0]))}.")
+        reason = str(own["problem"].iloc[0]).rstrip(".")
+        st.error(f"The wild type cannot be predicted: {shell.sentence(reason)}.", icon=":material/error:")
         return
     scan = read_scan(job, dataset, found)
     _draw_grid(scan, about, dataset)
@@ -95,7 +96,9 @@ def _notes(scan: Scan) -> dict[str, str]:
 
 
 def _shown(value: Any) -> str:
-    return f"{value:.7g}" if isinstance(value, int | float) else ("several classes" if pd.isna(value) else str(value))
+    if pd.isna(value):
+        return "several classes"
+    return f"{value:.7g}" if isinstance(value, int | float) else str(value)
 
 
 def _part_title(part: str) -> str:

@@ -106,8 +106,9 @@ def test_the_class_of_the_wild_type_is_proposed(make: Make) -> None:
 
 def test_a_wild_type_without_a_prediction_says_why(make: Make) -> None:
     folder = make()
-    leave_scan(folder, lambda rows: {"prediction": np.nan, "problem": "it has too many residues"}, positions=[5])
-    assert "The wild type cannot be predicted: it has too many residues." in words(draw("predict", run=folder.id))
+    leave_scan(folder, lambda rows: {"prediction": np.nan, "problem": "It has too many residues."}, positions=[5])
+    said = words(draw("predict", run=folder.id)).splitlines()
+    assert "The wild type cannot be predicted: It has too many residues." in said
 
 
 def test_the_form_says_how_much_it_would_be(make: Make) -> None:
