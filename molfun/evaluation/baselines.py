@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -21,10 +22,15 @@ from molfun.data.dataset import Dataset
 from molfun.data.labels import NO_LABEL
 from molfun.data.rows import ALIGNED
 
+logger = logging.getLogger(__name__)
+
 LETTERS = STANDARD_RESIDUES + "X"
 MAX_ROWS = 20_000
 NEIGHBOURS = 5
 RESIDUE_STEPS = 300
+# Of one-hot features of training rows, which take up to four minutes and 5 GB: 20,000 long sequences without an
+# alignment could have four times as many, and take longer than a run that gives no sign of life may.
+MAX_NUMBERS = 100_000_000
 RIDGE_ALPHAS = tuple(np.logspace(-2, 4, 13))
 
 
@@ -80,8 +86,8 @@ def predict_baselines(
         or "majority" ignores the sequence; "composition" sees residue frequencies and length (per residue: the letter
         alone); "k_mer" sees how often two residues stand side by side; "one_hot" sees the letter at each place, of the
         alignment where the dataset has one, else counted from the first residue, shorter sequences filled up on the
-        right (see `pads_right`); "residue_window" sees each residue with five neighbours on both sides. Empty without
-        training or test rows.
+        right (see `pads_right`), and is left out where long rows would make it take minutes; "residue_window" sees each
+        residue with five neighbours on both sides. Empty without training or test rows.
     """
     train, test = training_rows(dataset), dataset.part("test")
     if train.empty or test.empty:
@@ -92,7 +98,7 @@ def predict_baselines(
     is_number = dataset.task == "regression"
     guess = targets.mean() if is_number else np.bincount(targets.astype(int)).argmax()
     found = {"mean" if is_number else "majority": np.full(len(test), guess)}
-    features: dict[str, Callable[[], tuple[np.ndarray, np.ndarray]]] = {
+    features: dict[str, Callable[[], tuple[np.ndarray, np.ndarray] | None]] = {
         "composition": lambda: (_composition(train, dataset.num_chains), _composition(test, dataset.num_chains)),
         "k_mer": lambda: (_dimers(train, dataset.num_chains), _dimers(test, dataset.num_chains)),
         "one_hot": lambda: _one_hot(dataset, train, test),
@@ -100,8 +106,8 @@ def predict_baselines(
     if embeddings is not None and np.isfinite(embeddings[[*train.index, *test.index]]).all():
         features["frozen_embedding"] = lambda: (embeddings[train.index], embeddings[test.index])
     for name, make in features.items():
-        own, others = make()
-        found[name] = _fit_predict(own, targets, others, dataset.task, scale=name != "one_hot")
+        if made := make():
+            found[name] = _fit_predict(made[0], targets, made[1], dataset.task, scale=name != "one_hot")
     return found
 
 
@@ -196,24 +202,36 @@ def _dimers(frame: pd.DataFrame, num_chains: int) -> np.ndarray:
     return np.concatenate(tables, axis=1)
 
 
-def _one_hot(dataset: Dataset, train: pd.DataFrame, test: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
-    """Return float32 [rows, features] of training and test: a column for each letter at each place of training rows."""
+def _one_hot(dataset: Dataset, train: pd.DataFrame, test: pd.DataFrame) -> tuple[np.ndarray, np.ndarray] | None:
+    """Return float32 [rows, features] of training and test: a column for each letter at each place of training rows.
+
+    None where that would be more numbers than `MAX_NUMBERS`.
+    """
     names = [ALIGNED] if ALIGNED in dataset.frame else [f"chain_{i}" for i in range(1, dataset.num_chains + 1)]
-    pairs = [_one_hot_chain(train[name], test[name]) for name in names]
-    return np.concatenate([own for own, _ in pairs], axis=1), np.concatenate([other for _, other in pairs], axis=1)
-
-
-def _one_hot_chain(train: pd.Series, test: pd.Series) -> tuple[np.ndarray, np.ndarray]:
-    width = int(train.str.len().max())
-    own, other = (np.array([list(text[:width].ljust(width)) for text in chain], dtype="<U1") for chain in (train, test))
+    tables = [_letters_at(train[name], int(train[name].str.len().max())) for name in names]
     # Letters that no training row has at a place carry no weight; leaving them out keeps the table small.
-    seen = [(own == letter).any(axis=0) for letter in LETTERS]
-    return tuple(  # type: ignore[return-value]
-        np.concatenate([table[:, at] == letter for letter, at in zip(LETTERS, seen, strict=True)], axis=1).astype(
-            np.float32
-        )
-        for table in (own, other)
-    )
+    seen = [[(table == letter).any(axis=0) for letter in LETTERS] for table in tables]
+    num_features = sum(int(at.sum()) for places in seen for at in places)
+    if len(train) * num_features > MAX_NUMBERS:
+        logger.info("The one-hot baseline is left out: %d rows and %d features are too many.", len(train), num_features)
+        return None
+    others = [_letters_at(test[name], table.shape[1]) for name, table in zip(names, tables, strict=True)]
+    return _columns(tables, seen), _columns(others, seen)
+
+
+def _letters_at(chain: pd.Series, width: int) -> np.ndarray:
+    """Return the first letters of sequences, <U1 [rows, width], short ones filled up on the right."""
+    return np.array([list(text[:width].ljust(width)) for text in chain], dtype="<U1")
+
+
+def _columns(tables: list[np.ndarray], seen: list[list[np.ndarray]]) -> np.ndarray:
+    """Return float32 [rows, features]: whether a letter stands at a place, where training rows have it there."""
+    found = [
+        table[:, at] == letter
+        for table, places in zip(tables, seen, strict=True)
+        for letter, at in zip(LETTERS, places, strict=True)
+    ]
+    return np.concatenate(found, axis=1, dtype=np.float32)
 
 
 def _residue_baselines(train: pd.DataFrame, test: pd.DataFrame, states: ResidueStates | None) -> dict[str, np.ndarray]:

@@ -15,6 +15,7 @@ from molfun.data.batches import Collate, SequenceRows
 from molfun.data.dataset import Dataset
 from molfun.data.labels import NO_LABEL
 from molfun.evaluation.baselines import MAX_ROWS, ResidueStates, training_rows
+from molfun.models.heads import MeanPooling
 from molfun.models.inference import max_tokens
 from molfun.models.precision import Precision
 from molfun.types import Batch, Trunk
@@ -132,8 +133,5 @@ def _residue_states(
 
 def _means(trunk: Trunk) -> Tensor:
     """Return the mean of each chain's residues, side by side, float32 [B, chains * D]."""
-    means = []
-    for hidden_BLD, residues_BL in zip(trunk.hidden, trunk.residues, strict=True):
-        weights_BL1 = residues_BL.float()[..., None]
-        means.append((hidden_BLD.float() * weights_BL1).sum(1) / weights_BL1.sum(1).clamp(min=1))
-    return torch.cat(means, dim=-1)
+    pool, chains = MeanPooling(), zip(trunk.hidden, trunk.residues, strict=True)
+    return torch.cat([pool(hidden_BLD.float(), residues_BL) for hidden_BLD, residues_BL in chains], dim=-1)

@@ -154,8 +154,8 @@ def _largest_difference(wanted: np.ndarray, found: np.ndarray) -> float:
     Raises:
         ModelError: One is beyond the tolerance, or no number.
     """
-    difference = np.abs(found - wanted)
-    if found.shape != wanted.shape or not (difference <= TOLERANCE * np.maximum(1.0, np.abs(wanted))).all():
+    difference = np.abs(found - wanted) if found.shape == wanted.shape else np.array(np.inf)
+    if not (difference <= TOLERANCE * np.maximum(1.0, np.abs(wanted))).all():
         raise ModelError(
             f"The ONNX graph predicts something else than the model: {float(difference.max()):.3g} apart, where "
             f"{TOLERANCE:g} is allowed. Export the merged model instead."

@@ -91,7 +91,7 @@ class Predictor:
 
         Args:
             sequences: A table with the sequence columns of the training (one by another name will do where there is
-                one chain and one column), or sequences of the one chain.
+                one chain and one column), or sequences of the one chain, or one of them.
             progress: Called with the rows that are done, and how many there are.
 
         Returns:
@@ -113,6 +113,8 @@ class Predictor:
 
     def _chains(self, sequences: pd.DataFrame | Sequence[str]) -> tuple[pd.Index, list[list[str]]]:
         names = self.columns.sequence
+        if isinstance(sequences, str):
+            sequences = [sequences]  # one sequence, and not its letters
         if not isinstance(sequences, pd.DataFrame):
             if len(names) > 1:
                 raise DataError(f"The model takes {len(names)} chains a row; give a table with columns {names}.")

@@ -82,7 +82,9 @@ class Ensemble:
         that is predicted. Where intervals were learned, `low` and `high`, or `set`, as `add_intervals` adds them.
         """
         tables = self._tables(sequences, progress)
-        first = tables[0]
+        # A row lacks a prediction where any member lacks one, such as the one that takes the shortest sequences.
+        problems = [next(filter(None, of_row), "") for of_row in zip(*(t["problem"] for t in tables), strict=True)]
+        first = tables[0].assign(problem=problems)
         if self.members[0].task == "regression":
             values = np.stack([table["prediction"].to_numpy(dtype=float) for table in tables])
             found = first.assign(prediction=values.mean(axis=0), spread=_spread(values))

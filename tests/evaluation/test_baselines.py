@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import time
 
@@ -107,6 +108,17 @@ def test_one_hot_reads_the_alignment(tmp_path):
     assert compute_baselines(gapped)["one_hot"]["balanced_accuracy"] == 1.0
     assert compute_baselines(plain)["one_hot"]["balanced_accuracy"] < 1.0
     assert (pads_right(plain), pads_right(gapped)) == (True, False)
+
+
+def test_one_hot_is_left_out_where_it_would_take_too_long(tmp_path, monkeypatch, caplog):
+    data = dataset(tmp_path, RANDOM.normal(size=200))
+    size = len(data.part("train")) * 12 * 20  # every letter stands at every place
+    monkeypatch.setattr("molfun.evaluation.baselines.MAX_NUMBERS", size)
+    assert "one_hot" in predict_baselines(data)
+    monkeypatch.setattr("molfun.evaluation.baselines.MAX_NUMBERS", size - 1)
+    with caplog.at_level(logging.INFO):
+        assert set(predict_baselines(data)) == {"mean", "composition", "k_mer"}
+    assert "140 rows and 240 features are too many" in caplog.text
 
 
 def test_baselines_see_every_chain(tmp_path):

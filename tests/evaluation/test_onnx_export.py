@@ -111,6 +111,7 @@ def test_antiberty_with_its_weights_predicts_the_same(tmp_path: Path) -> None:
         ([5000.0, 0.0], [5000.4, 0.0], True),
         ([5000.0, 0.0], [5000.6, 0.0], False),
         ([0.0], [np.nan], False),
+        ([0.0, 1.0], [0.0, 1.0, 2.0], False),
     ],
 )
 def test_the_tolerance_is_a_part_of_the_prediction_or_of_one(

@@ -37,6 +37,11 @@ def test_every_row_has_a_prediction_or_a_reason() -> None:
     assert np.isfinite(cropped["prediction"].iloc[4])
 
 
+def test_one_sequence_is_one_row_and_not_its_letters() -> None:
+    own = predictor()
+    pd.testing.assert_frame_equal(own.predict(SEQUENCES[0]), own.predict([SEQUENCES[0]]))
+
+
 @pytest.mark.parametrize("task", ["regression", "classification", "per_residue"])
 def test_batches_change_no_prediction(task: Task) -> None:
     one, many = (predictor(task, max_tokens=size).predict(list(SEQUENCES) * 3) for size in (1, 8192))

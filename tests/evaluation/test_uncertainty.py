@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -88,6 +90,17 @@ def test_an_ensemble_is_the_mean_of_its_members_and_tells_their_spread() -> None
     assert np.allclose(found["spread"][:-1], each.std(axis=0, ddof=1))
     assert np.isnan(found["prediction"].iloc[-1])
     assert found["problem"].iloc[-1] == "There is no sequence; fill it in or leave out the row."
+
+
+def test_a_row_that_one_member_cannot_read_says_why() -> None:
+    members = [member(0), member(1)]
+    adapter = members[1].model.adapter
+    adapter.card = replace(adapter.card, num_residues_limit=20)
+    found = Ensemble(members).predict(list(SEQUENCES))
+    is_short = np.array([len(sequence) <= 20 for sequence in SEQUENCES])
+    assert np.array_equal(found["prediction"].notna(), is_short)
+    assert np.array_equal(found["problem"] == "", is_short)
+    assert "20" in found["problem"][~is_short].iloc[0]
 
 
 def test_an_ensemble_of_classes_averages_probabilities() -> None:
