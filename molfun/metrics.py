@@ -21,11 +21,13 @@ def compute_metrics(preds: Tensor, targets: Tensor, *, task: str, num_classes: i
         num_classes: C; unused for regression.
 
     Returns:
-        {metric: value}; NaN where a metric is undefined (fewer than two rows, constant values).
+        {metric: value}; NaN where a metric is undefined (fewer than two rows, constant values, a prediction that is no
+        number).
     """
     metrics = _regression() if task == "regression" else _classification(num_classes)
     smallest = 2 if task == "regression" else 1
-    if targets.numel() < smallest:
+    # An order of NaN would look like any other, and the class of NaN like a class.
+    if targets.numel() < smallest or bool(preds.isnan().any()):
         return dict.fromkeys(metrics, float("nan"))
     if task == "regression":
         preds, targets = preds.double(), targets.double()

@@ -191,12 +191,11 @@ class Batch:
 
     def to(self, device: torch.device) -> Batch:
         """Return a copy on `device`; `row_ids` stay on the CPU."""
-        move = None if self.targets is None else self.targets.to(device, non_blocking=True)
+        targets = None if self.targets is None else self.targets.to(device, non_blocking=True)
         mask = None if self.target_mask is None else self.target_mask.to(device, non_blocking=True)
         structures = None if self.structures is None else self.structures.to(device, non_blocking=True)
-        return replace(
-            self, chains=tuple(c.to(device) for c in self.chains), targets=move, target_mask=mask, structures=structures
-        )
+        chains = tuple(chain.to(device) for chain in self.chains)
+        return replace(self, chains=chains, targets=targets, target_mask=mask, structures=structures)
 
     def pin_memory(self) -> Batch:
         """Return a copy in memory that a GPU reads while it computes; `row_ids` stay as they are."""

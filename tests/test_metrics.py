@@ -45,6 +45,16 @@ def test_undefined_correlations_are_nan(preds, targets) -> None:
     assert math.isnan(scores["pearson"])
 
 
+@pytest.mark.parametrize("task", ["regression", "classification"])
+def test_predictions_that_are_no_numbers_have_no_score(task: str) -> None:
+    preds, targets = torch.tensor([1.0, 2.0, math.nan, 4.0]), torch.tensor([1.0, 2.0, 3.0, 4.0])
+    if task == "classification":
+        preds, targets = preds[:, None].expand(4, 3), torch.tensor([0, 1, 2, 0])
+    scores = compute_metrics(preds, targets, task=task, num_classes=3)
+    assert set(scores) == set(METRICS_OF_TASK[task])
+    assert all(math.isnan(value) for value in scores.values())
+
+
 def test_no_items_give_nan() -> None:
     scores = compute_metrics(torch.zeros(0, 3), torch.zeros(0, dtype=torch.int64), task="per_residue", num_classes=3)
     assert all(math.isnan(value) for value in scores.values())

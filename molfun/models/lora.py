@@ -6,7 +6,6 @@ import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import torch
 from peft import LoraConfig, inject_adapter_in_model
 from peft.tuners.lora import LoraLayer
 from safetensors.torch import load_file, save_file
@@ -35,7 +34,7 @@ def inject_lora(
             adapter.
 
     Raises:
-        ModelError: No layer has such a name; the layers that could be reached are listed.
+        ModelError: No layer has such a name (the layers that could be reached are listed), or a pattern is none.
     """
     targets = list(target_modules or adapter.default_peft_targets)
     _check_targets(adapter.peft_target_module, targets)
@@ -50,7 +49,14 @@ def _check_targets(module: nn.Module, targets: list[str]) -> None:
     reachable = sorted({name.rpartition(".")[2] for name, m in module.named_modules() if isinstance(m, nn.Linear)})
     names = [name for name, _ in module.named_modules()]
     for target in targets:
-        if not any(re.fullmatch(_pattern_of(target), name) for name in names):
+        try:
+            is_there = any(re.fullmatch(_pattern_of(target), name) for name in names)
+        except re.error as error:
+            raise ModelError(
+                f"The target module {target!r} is no name of a layer, and as a regular expression it is wrong: "
+                f"{error}. Name layers, such as {', '.join(reachable[:2])}, or mend the expression."
+            ) from None
+        if not is_there:
             raise ModelError(
                 f"LoRA reaches no layer named {target!r}{nearest(target, reachable) or '.'} "
                 f"This model has: {', '.join(reachable)}."
@@ -114,22 +120,3 @@ def save_lora(adapter: BaseAdapter, config: LoraConfig, folder: Path) -> None:
 def read_lora(folder: Path) -> dict[str, Tensor]:
     """Return the updates in a folder by the names of `lora_keys`, on the CPU."""
     return load_file(folder / WEIGHTS_NAME)
-
-
-@torch.no_grad()
-def load_lora(adapter: BaseAdapter, folder: Path) -> None:
-    """Read updates into a backbone that already has LoRA layers of the same shape.
-
-    Raises:
-        ModelError: Updates and layers do not fit each other.
-    """
-    tensors, wanted = read_lora(folder), lora_keys(adapter)
-    odd = sorted(set(tensors).symmetric_difference(wanted))
-    odd += sorted(key for key in set(tensors) & set(wanted) if tensors[key].shape != wanted[key].shape)
-    if odd:
-        raise ModelError(
-            f"The LoRA weights in {folder} do not fit this model: {len(odd)} tensors differ (first: {odd[0]}); "
-            "use the same target modules and rank."
-        )
-    for key, parameter in wanted.items():
-        parameter.copy_(tensors[key])

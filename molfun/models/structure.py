@@ -10,6 +10,8 @@ from torch import Tensor, nn
 from typing_extensions import override
 
 from molfun.adapters.base import BaseAdapter, device_of
+from molfun.data.settings import METRICS_OF_TASK
+from molfun.errors import SettingError, nearest
 from molfun.types import Batch, Trunk
 
 
@@ -25,6 +27,9 @@ class MolfunStructureModel(nn.Module):
 
     A regression head works on standardised numbers, so that one learning rate suits every unit; `forward` returns
     predictions in the user's unit.
+
+    Raises:
+        SettingError: No task has that name.
     """
 
     target_mean: Tensor
@@ -40,6 +45,9 @@ class MolfunStructureModel(nn.Module):
         target_std: float = 1.0,
     ) -> None:
         super().__init__()
+        if task not in METRICS_OF_TASK:
+            known = f"; expected one of {', '.join(METRICS_OF_TASK)}."
+            raise SettingError(f"No task is named {task!r}{nearest(task, METRICS_OF_TASK) or known}")
         self.adapter = adapter
         self.head = head
         self.task = task

@@ -7,6 +7,7 @@ from molfun.errors import SettingError
 from molfun.models.build import build_head
 from molfun.models.heads import AttentionPooling, ClsPooling, InterfacePooling, MeanPooling, build_pooling
 from molfun.models.settings import HeadSettings
+from molfun.models.structure import MolfunStructureModel
 from tests.tiny import SEQUENCES, tiny_batch, tiny_model
 
 POOLINGS = ("mean", "cls", "attention")
@@ -57,6 +58,12 @@ def test_interface_pooling_needs_pairs_of_chains(num_chains: int, pair_size: int
 def test_unknown_pooling_is_refused() -> None:
     with pytest.raises(SettingError, match="expected mean, cls, attention or interface"):
         build_pooling("max", 8)
+
+
+def test_unknown_task_is_refused() -> None:
+    model = tiny_model()
+    with pytest.raises(SettingError, match="No task is named 'regresion', did you mean 'regression'"):
+        MolfunStructureModel(model.adapter, model.head, task="regresion")
 
 
 def test_per_residue_head_takes_one_chain_only() -> None:
