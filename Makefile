@@ -28,7 +28,7 @@ install = echo "Installing $(1) ..."; \
 	grep '^ERROR' $(VENV)/pip.log | head -n 2 >&2; \
 	$(call stop,$(1) could not be installed; $(VENV)/pip.log says why. Check the network and the free disk space and run make again.); }
 
-.PHONY: help app test docs bench study lint lower dist format constraints gallery browser slurm mmseqs clean FORCE
+.PHONY: help app test ahead docs bench study lint lower dist format constraints gallery browser slurm mmseqs clean FORCE
 
 help: ## Show this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1@\2/p' Makefile | awk -F@ '{ printf "%-18s %s\n", $$1, $$2 }'
@@ -36,9 +36,14 @@ help: ## Show this list
 app: $(APP) ## Open the app on http://127.0.0.1:8501
 	@exec $(VENV)/bin/molfun app --host $(HOST) --port $(PORT)
 
-test: lint browser slurm mmseqs ## Check style and types, then run every test
+test: ahead lint browser slurm mmseqs ## Check style and types, then run every test
 	@$(PY) -m pytest -n $(JOBS) -m "not serial" $(ARGS)
 	@$(PY) -m pytest -m serial $(ARGS)
+
+# The oldest versions that tests/packaging tries take minutes, most of them downloads: they come while others work.
+# Where this fails, those tests try again and say why.
+ahead: $(TESTS)
+	@$(PY) -m tests.packaging.lower_bounds >$(VENV)/lower.log 2>&1 </dev/null &
 
 lint: $(TESTS) ## Check style and types
 	@$(PY) -m ruff check .

@@ -1,9 +1,14 @@
-"""The oldest versions that pyproject.toml allows, as pins, and an environment that holds them."""
+"""The oldest versions that pyproject.toml allows, as pins, and an environment that holds them.
+
+`python -m tests.packaging.lower_bounds` makes it ahead of the tests: most of the time is spent on downloads.
+"""
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import sys
+import tempfile
 import tomllib
 from pathlib import Path
 
@@ -41,13 +46,24 @@ def pins() -> list[str]:
 
 def lower_environment(elsewhere: Path) -> Environment:
     """Return an environment with the pins, made anew where they changed: it takes some minutes."""
+    elsewhere.mkdir(parents=True, exist_ok=True)
+    with FOLDER.with_name("lower.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # whoever makes it at the moment is waited for
+        _make(elsewhere)
+    return Environment(FOLDER, elsewhere)
+
+
+def _make(elsewhere: Path) -> None:
     wanted = pins()
     stamp = hashlib.sha256("\n".join([sys.version, str(FOLDER), *wanted]).encode()).hexdigest()
     made = FOLDER / "made"
     if made.is_file() and made.read_text() == stamp:
-        elsewhere.mkdir(parents=True, exist_ok=True)
-        return Environment(FOLDER, elsewhere)
+        return
     environment = make_environment(FOLDER, elsewhere, clear=True)
     install(environment, *wanted)
     made.write_text(stamp)
-    return environment
+
+
+if __name__ == "__main__":
+    with tempfile.TemporaryDirectory() as place:
+        lower_environment(Path(place))
