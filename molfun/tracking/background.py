@@ -1,14 +1,15 @@
 """Any tracker behind a bounded queue and a thread: `fit` hands rows over and goes on, whatever the service does.
 
 Runs of Molfun do not need it: their senders are processes of their own (`molfun.runs.sender_process`). This is for
-`fit` in a script or a notebook.
+`fit` in a script or a notebook, which puts it before every tracker that speaks to a service (`without_waiting`).
 """
 
 from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from queue import Full, Queue
 from threading import Thread
@@ -17,6 +18,7 @@ from typing import Any
 from typing_extensions import override
 
 from molfun.tracking.base import BaseTracker, Row, Status
+from molfun.tracking.composite import CompositeTracker
 
 logger = logging.getLogger(__name__)
 Call = Callable[[BaseTracker], None]
@@ -110,8 +112,15 @@ class BackgroundTracker(BaseTracker):
     @override
     def end_run(self, status: Status = "finished", error: str = "") -> None:
         """Hand the end over and wait for it, at most `end_seconds`; what was not sent by then is told in the log."""
+        self._finish([lambda tracker: tracker.end_run(status, error), None])
+
+    def release(self) -> None:
+        """End the thread once all is sent, as `end_run` does, but leave the tracker's run open for whoever began it."""
+        self._finish([None])
+
+    def _finish(self, calls: Sequence[Call | None]) -> None:
         deadline = time.monotonic() + self.end_seconds
-        for call in (lambda tracker: tracker.end_run(status, error), None):
+        for call in calls:
             try:
                 self._queue.put(call, timeout=max(0.0, deadline - time.monotonic()))
             except Full:
@@ -129,3 +138,28 @@ class BackgroundTracker(BaseTracker):
     @override
     def check(self) -> str:
         return self.tracker.check()
+
+
+@contextmanager
+def without_waiting(tracker: BaseTracker, *, end_seconds: float | None = None) -> Iterator[BaseTracker]:
+    """Yield a tracker that hands on to `tracker` without waiting for a service; what needs none is called as it is.
+
+    At the end of the block what is left is sent, which takes `end_seconds` at most (None: half a minute). The run stays
+    open: whoever began it ends it.
+    """
+    seconds = END_SECONDS if end_seconds is None else end_seconds
+    hired: list[BackgroundTracker] = []
+
+    def hire(one: BaseTracker) -> BaseTracker:
+        if isinstance(one, CompositeTracker):
+            return CompositeTracker(hire(member) for member in one.active)
+        if not one.speaks_to_service:
+            return one
+        hired.append(BackgroundTracker(one, end_seconds=seconds))
+        return hired[-1]
+
+    try:
+        yield hire(tracker)
+    finally:
+        for one in hired:
+            one.release()

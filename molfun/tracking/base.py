@@ -39,12 +39,14 @@ class BaseTracker(ABC):
     """A sink of configuration, metrics, files and texts of one run.
 
     Attributes:
+        speaks_to_service: Whether its calls may have to wait for somebody; `fit` then makes them from a thread.
         confirms_at_end: Whether only `end_run`, and not `flush`, tells that the service has everything.
 
     Only `log_metrics` must be written; everything else does nothing unless a tracker has a place for it. As a context
     manager it ends the run: "finished" when the block ends, "failed" when it raises (the exception goes on).
     """
 
+    speaks_to_service: ClassVar[bool] = False
     confirms_at_end: ClassVar[bool] = False
 
     def start_run(

@@ -53,6 +53,8 @@ class CometTracker(BaseTracker):
             strategy.fit(model, loader, tracker=tracker)
     """
 
+    speaks_to_service = True
+
     def __init__(
         self,
         project: str = "molfun",

@@ -41,6 +41,8 @@ class LangfuseTracker(BaseTracker):
             strategy.fit(model, loader, tracker=tracker)
     """
 
+    speaks_to_service = True
+
     def __init__(
         self,
         project: str = "molfun",

@@ -46,6 +46,8 @@ class MLflowTracker(BaseTracker):
             strategy.fit(model, loader, tracker=tracker)
     """
 
+    speaks_to_service = True
+
     def __init__(self, project: str = "molfun", folder: Path | None = None, *, uri: str = "") -> None:
         self.project = project
         self.uri = uri

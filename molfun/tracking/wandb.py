@@ -39,6 +39,7 @@ class WandbTracker(BaseTracker):
             strategy.fit(model, loader, tracker=tracker)
     """
 
+    speaks_to_service = True
     confirms_at_end = True
 
     def __init__(

@@ -12,13 +12,20 @@ from threading import Event
 import pytest
 from typing_extensions import override
 
-from molfun.tracking.background import BackgroundTracker
+from molfun.tracking.background import BackgroundTracker, without_waiting
 from molfun.tracking.base import BaseTracker
+from molfun.tracking.composite import CompositeTracker
 from molfun.tracking.local import LocalTracker, read_events, read_metrics
+from molfun.tracking.mlflow import MLflowTracker
+from molfun.training import HeadOnlyFinetune
+from tests.tiny import tiny_batch, tiny_model
+from tests.tracking.services import serving
 
 
 class Hanging(BaseTracker):
     """A service that does not answer."""
+
+    speaks_to_service = True
 
     def __init__(self) -> None:
         self.answer = Event()
@@ -71,3 +78,37 @@ def test_a_service_that_fails_is_named_once(caplog: pytest.LogCaptureFixture) ->
             tracker.log_metrics({"loss": 1.0}, step)
     assert caplog.text.count("Failing failed") == 1
     assert "ConnectionError: gone" in caplog.text
+
+
+def test_what_speaks_to_no_service_is_called_as_it_is(tmp_path: Path) -> None:
+    local = LocalTracker(tmp_path)
+    with without_waiting(local) as tracker:
+        assert tracker is local
+
+
+def test_of_several_trackers_only_those_with_a_service_get_a_thread(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    hanging = Hanging()
+    local = LocalTracker(tmp_path)
+    both = CompositeTracker([local, hanging])
+    with caplog.at_level(logging.WARNING), local, without_waiting(both, end_seconds=0.2) as tracker:
+        tracker.log_metrics({"val_loss": 0.5}, 1)
+        # The record comes first and at once.
+        assert read_metrics(tmp_path / "metrics.jsonl")[1]["val_loss"].tolist() == [0.5]
+    assert "Hanging did not take everything" in caplog.text
+    hanging.answer.set()
+
+
+@pytest.mark.parametrize("fault", ["hang", "refuse", "500", "drop"])
+def test_fit_does_not_wait_for_a_service(fault: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The package alone would wait for minutes in each call."""
+    monkeypatch.setattr("molfun.tracking.background.END_SECONDS", 1.0)
+    model = tiny_model()
+    with serving("mlflow", fault) as service:
+        began = time.monotonic()
+        tracker = MLflowTracker("test", uri=service.url)
+        loader = [tiny_batch(model.adapter.alphabet)] * 3
+        history = HeadOnlyFinetune(amp=False).fit(model, loader, epochs=2, tracker=tracker)
+        assert time.monotonic() - began < 20.0
+    assert [row["epoch"] for row in history] == [1.0, 2.0]

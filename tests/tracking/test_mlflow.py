@@ -15,7 +15,9 @@ from molfun.runs.status import run_status
 from molfun.runs.submit import submit_run
 from molfun.tracking.local import read_metrics
 from molfun.tracking.mlflow import MLflowTracker
+from molfun.training import HeadOnlyFinetune
 from tests.real_runs import few_rows, kill_all, tiny_spec, wait_for_end, wait_until
+from tests.tiny import tiny_batch, tiny_model
 from tests.tracking.mlflow_server import MLflowServer
 from tests.tracking.runs_to_send import SCORE, expected_steps, recorded_run, send, write_steps
 
@@ -101,6 +103,21 @@ def test_nothing_is_lost_while_no_server_answers(server: MLflowServer, home: Pat
     assert send(folder, "mlflow", {"MLFLOW_TRACKING_URI": server.url}).returncode == 0
     client, run = stored(server, "later")
     assert history(client, run, "step/loss") == pytest.approx(expected_steps())
+
+
+def test_fit_hands_everything_over_before_it_returns(server: MLflowServer) -> None:
+    model, tracker = tiny_model(), MLflowTracker("tests", uri=server.url)
+    tracker.start_run("fitted")
+    loader = [tiny_batch(model.adapter.alphabet)] * 3
+    rows = HeadOnlyFinetune(amp=False).fit(model, loader, epochs=2, tracker=tracker)
+    client, run = stored(server, "fitted")
+    assert list(history(client, run, "step/loss")) == [1, 2, 3, 4, 5, 6]
+    assert history(client, run, "train_loss") == pytest.approx({1: rows[0]["train_loss"], 2: rows[1]["train_loss"]})
+    assert run.data.params["strategy"] == "HeadOnlyFinetune"
+    # The run is whoever's that began it.
+    assert run.info.status == "RUNNING"
+    tracker.end_run()
+    assert stored(server, "fitted")[1].info.status == "FINISHED"
 
 
 def test_tracker_is_used_directly(server: MLflowServer) -> None:
