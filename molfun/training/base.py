@@ -154,13 +154,15 @@ class FinetuneStrategy(ABC):
             One dict an epoch: epoch, train_loss, seconds, and with validation val_loss and val_<metric>.
 
         Raises:
-            DataError: There is no training row, or nobody knows how many.
+            DataError: There is no training row, or a loader does not know its number of batches.
             SettingError: Loss or monitored metric do not fit the task.
             ModelError: A parameter that should train gets no gradient, or the loss is not finite.
             RunError: `resume_from` is no checkpoint of this model, data and strategy, or the last state could not be
                 written.
         """
-        _require_length(train_loader)
+        _require_length(train_loader, "training")
+        if val_loader is not None:
+            _require_length(val_loader, "validation")
         distributed = distributed or SingleDevice()
         policy = SavePolicy(save_every, save_every_steps, save_every_minutes, keep_checkpoints)
         with ExitStack() as stack:
@@ -170,7 +172,7 @@ class FinetuneStrategy(ABC):
             if seed is not None:
                 seed_everything(seed)
             self.setup(model)
-            stack.enter_context(_gradient_checkpointing(model, enabled=gradient_checkpointing))
+            stack.enter_context(gradient_checkpointing_on(model, enabled=gradient_checkpointing))
             shared = distributed.shares_weights
             stack.enter_context(
                 compiled_blocks(model, enabled=compile_blocks, shares_weights=shared, device=distributed.device)
@@ -220,8 +222,13 @@ class FinetuneStrategy(ABC):
 
     @final
     def apply_ema(self, model: MolfunStructureModel) -> bool:
-        """Overwrite the weights of the model fitted last by their average; False where EMA was off or it is another."""
-        if self._fitted() is not model or not self._average:
+        """Overwrite the weights of the model fitted last by their average; False where there is none of it.
+
+        There is none where EMA was off, and none of a model that was fitted before it, or prepared by another strategy
+        since.
+        """
+        is_own = self._fitted() is model and model.prepared_by == self._mark
+        if not is_own or not self._average:
             return False
         put_average(model, self._average)
         return True
@@ -232,20 +239,20 @@ class FinetuneStrategy(ABC):
         return {"strategy": type(self).__name__, **self.settings.model_dump(mode="json"), **self._described}
 
 
-def _require_length(loader: Loader) -> None:
-    """Hold that the batches of an epoch can be counted, which schedule and resume build on."""
+def _require_length(loader: Loader, part: str) -> None:
+    """Hold that the batches of an epoch can be counted, which schedule, resume and the share of a process build on."""
     try:
         len(loader)
     except TypeError as error:
         raise DataError(
-            f"The training loader should know its number of batches, but {error}. Give it a dataset with a length, not "
+            f"The {part} loader should know its number of batches, but {error}. Give it a dataset with a length, not "
             "a stream."
         ) from None
 
 
 @contextmanager
-def _gradient_checkpointing(model: MolfunStructureModel, *, enabled: bool) -> Iterator[None]:
-    """Turn gradient checkpointing on for the block."""
+def gradient_checkpointing_on(model: MolfunStructureModel, *, enabled: bool) -> Iterator[None]:
+    """Turn gradient checkpointing on for the block; False does nothing."""
     if not enabled:
         yield
         return

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from molfun.errors import SettingError, nearest
 from molfun.training.settings import FullSettings, HeadOnlySettings, LoRASettings, PartialSettings, StrategySettings
 
 
@@ -40,3 +41,16 @@ STRATEGIES: dict[str, StrategyCard] = {
         ),
     )
 }  # fmt: skip
+
+
+def find_strategy(kind: str) -> StrategyCard:
+    """Return the card of a strategy.
+
+    Raises:
+        SettingError: No strategy has that name; the nearest known one is given.
+    """
+    if kind not in STRATEGIES:
+        raise SettingError(
+            f"No strategy is named {kind!r}{nearest(kind, STRATEGIES) or f'; known: {list(STRATEGIES)}.'}"
+        )
+    return STRATEGIES[kind]

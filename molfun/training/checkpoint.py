@@ -87,6 +87,7 @@ def _write_files(snapshot: Snapshot, folder: Path, weights: Weights) -> None:
 
 
 def other_name(weights: str) -> str:
+    """Return the file of the weights that are not those to use."""
     return "raw.safetensors" if weights == "ema" else "ema.safetensors"
 
 

@@ -8,8 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from molfun.adapters.catalog import ModelCard
-from molfun.errors import SettingError, nearest
-from molfun.training.catalog import STRATEGIES
+from molfun.training.catalog import find_strategy
 
 # Head rates are high because a head starts from nothing; trunk rates low because a trunk starts from a good place.
 _RATES: dict[str, dict[str, Any]] = {
@@ -37,10 +36,7 @@ def recommended(kind: str, *, num_rows: int, task: str, model: ModelCard) -> dic
     Raises:
         SettingError: No strategy has that name.
     """
-    if kind not in STRATEGIES:
-        raise SettingError(
-            f"No strategy is named {kind!r}{nearest(kind, STRATEGIES) or f'; known: {list(STRATEGIES)}.'}"
-        )
+    find_strategy(kind)
     batch_size = _batch_size(num_rows, task, model)
     steps_per_epoch = max(1, -(-num_rows // batch_size))
     fewest, most = _EPOCHS[kind]

@@ -289,8 +289,13 @@ def choose_device(device: str) -> str:
     """Return "cuda" or "cpu" for "auto", "cpu" or "cuda".
 
     Raises:
-        SettingError: "cuda" is asked for and there is none.
+        SettingError: "cuda" is asked for and there is none, or no device is named so.
     """
+    if device not in ("auto", "cpu", "cuda"):
+        raise SettingError(
+            f"No device is named {device!r}; expected 'auto', 'cpu' or 'cuda'. Which GPU that is, CUDA_VISIBLE_DEVICES "
+            "decides."
+        )
     if device == "cuda" and not torch.cuda.is_available():
         raise SettingError("Device 'cuda' was asked for, but this machine shows no GPU; use 'auto' or 'cpu'.")
     return "cuda" if device == "cuda" or (device == "auto" and torch.cuda.is_available()) else "cpu"

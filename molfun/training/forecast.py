@@ -31,7 +31,9 @@ from molfun.models.build import build_model
 from molfun.models.precision import Precision
 from molfun.models.settings import ModelSettings
 from molfun.models.structure import MolfunStructureModel
+from molfun.training.base import gradient_checkpointing_on
 from molfun.training.build import build_strategy
+from molfun.training.distributed import choose_device
 from molfun.training.rehearsal import ADAM_BYTES
 from molfun.types import Batch, Chain, Folds
 
@@ -109,14 +111,14 @@ def forecast(request: Mapping[str, Any]) -> dict[str, Any]:
             num_outputs=request["num_outputs"], load=False,
         )  # fmt: skip
         build_strategy(spec["strategy"]).setup(model)
-    precision = Precision(torch.device(request["device"] or _device()), amp=bool(spec["strategy"]["amp"]))
+    precision = Precision(torch.device(request["device"] or choose_device("auto")), amp=bool(spec["strategy"]["amp"]))
     size, accumulation = int(training["batch_size"]), int(spec["strategy"]["accumulation_steps"])
     is_checkpointing = bool(training["gradient_checkpointing"])
     lengths = [int(length) for length in request["lengths"]]
     kept = _kept_bytes(model, has_average=spec["strategy"]["ema_decay"] > 0)
 
     def parts_of(size: int, accumulation: int, is_checkpointing: bool) -> Parts:
-        with _checkpointing(model, enabled=is_checkpointing):
+        with gradient_checkpointing_on(model, enabled=is_checkpointing):
             peak = _peak_bytes(model, _Shape(size, lengths, precision, has_gradients=accumulation > 1))
         return {**kept, "activations": max(0, peak - kept["gradients"])}
 
@@ -124,9 +126,9 @@ def forecast(request: Mapping[str, Any]) -> dict[str, Any]:
     device = _Device(precision.device.type, int(request["limit_bytes"]))
     fits = device.holds(parts)
     fit, fit_parts = (None, parts) if fits else _fit(parts_of, size, accumulation, is_checkpointing, device)
-    with _checkpointing(model, enabled=is_checkpointing):
+    with gradient_checkpointing_on(model, enabled=is_checkpointing):
         flops = _count_flops(model, _Shape(1, lengths, precision, has_gradients=False)) * size
-    seconds = 0.0 if request["device"] else flops / _flops_a_second(_device(), precision.dtype)
+    seconds = 0.0 if request["device"] else flops / _flops_a_second(choose_device("auto"), precision.dtype)
     return {
         "parts": parts, "total": sum(parts.values()), "flops": flops, "seconds": seconds, "batch_size": size,
         "residues": max(lengths), "precision": precision.reason, "limit_bytes": device.limit_bytes,
@@ -164,10 +166,6 @@ def _flops_a_second(device: str, dtype: torch.dtype) -> float:
     return 2 * size**3 / best
 
 
-def _device() -> str:
-    return "cuda" if torch.cuda.is_available() else "cpu"
-
-
 def _kept_bytes(model: MolfunStructureModel, *, has_average: bool) -> Parts:
     """Return what lies in memory during the whole fit, by part."""
     bytes_of = {name: p.numel() * p.element_size() for name, p in model.named_parameters()}
@@ -179,15 +177,6 @@ def _kept_bytes(model: MolfunStructureModel, *, has_average: bool) -> Parts:
         "weights": sum(bytes_of.values()) - lora, "lora": lora, "gradients": gradients, "optimizer": moments,
         "average": gradients if has_average else 0,
     }  # fmt: skip
-
-
-@contextmanager
-def _checkpointing(model: MolfunStructureModel, *, enabled: bool) -> Iterator[None]:
-    model.adapter.set_gradient_checkpointing(enabled=enabled)
-    try:
-        yield
-    finally:
-        model.adapter.set_gradient_checkpointing(enabled=False)
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -31,12 +32,14 @@ def optimizer_groups(groups: Sequence[ParamGroup], model: nn.Module, weight_deca
             chosen = [p for p in parameters if (id(p) not in kept) is decays]
             if chosen:
                 split.append({"name": group["name"], "lr": group["lr"], "params": chosen, "weight_decay": decay})
-    listed = [id(p) for group in split for p in group["params"]]
-    wanted = {id(p) for p in model.parameters() if p.requires_grad}
-    if len(listed) != len(set(listed)):
-        raise ModelError("The strategy's param_groups should name every parameter once, but names one twice; mend it.")
-    left = [name for name, p in model.named_parameters() if id(p) in wanted.difference(listed)]
-    if left:
+    listed = Counter(id(p) for group in split for p in group["params"])
+    trained = {name: listed[id(p)] for name, p in model.named_parameters() if p.requires_grad}
+    if twice := [name for name, count in trained.items() if count > 1]:
+        raise ModelError(
+            f"The strategy's param_groups should hold every parameter once, but {len(twice)} are there several times "
+            f"({', '.join(twice[:5])}); leave each in one group."
+        )
+    if left := [name for name, count in trained.items() if not count]:
         raise ModelError(
             f"The strategy's param_groups should hold every parameter that trains, but leaves out {len(left)} "
             f"({', '.join(left[:5])}); add them to a group, or freeze them in _setup_impl."

@@ -21,6 +21,7 @@ from molfun.models.precision import Precision
 from molfun.models.settings import ModelSettings
 from molfun.models.structure import MolfunStructureModel
 from molfun.training.build import build_strategy
+from molfun.training.distributed import choose_device
 from molfun.training.forecast import forecast
 from molfun.training.prefix_cache import about_states, find_boundary
 
@@ -56,7 +57,7 @@ def _frozen(model: MolfunStructureModel, *, amp: bool) -> dict[str, Any] | None:
     boundary = find_boundary(model)
     if boundary is None:
         return None
-    precision = Precision(torch.device("cuda" if torch.cuda.is_available() else "cpu"), amp=amp)
+    precision = Precision(torch.device(choose_device("auto")), amp=amp)
     return {
         "about": about_states(model.adapter, boundary, precision), "width": model.adapter.hidden_size,
         "num_blocks": len(model.adapter.get_trunk_blocks()),

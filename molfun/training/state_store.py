@@ -141,9 +141,12 @@ class StateStore:
 
     def _map(self) -> None:
         path = self.folder / "states.f32"
-        rows = path.stat().st_size // (self.width * FLOAT_BYTES) if path.exists() else 0
-        if rows:
-            self._mapped = np.memmap(path, dtype=np.float32, mode="r", shape=(rows, self.width))
+        try:
+            rows = path.stat().st_size // (self.width * FLOAT_BYTES) if path.exists() else 0
+            if rows:
+                self._mapped = np.memmap(path, dtype=np.float32, mode="r", shape=(rows, self.width))
+        except OSError as error:
+            self._give_up(error)
 
     def _make_room(self, num_bytes: int) -> bool:
         """Remove stores that were not used for the longest time until there is room; return whether there is."""

@@ -14,7 +14,7 @@ import pytest
 import torch
 
 from molfun.errors import SettingError
-from molfun.training.distributed import DDPStrategy
+from molfun.training.distributed import DDPStrategy, SingleDevice
 from tests.training.fit_jobs import STRATEGIES, run_job
 
 SCRIPT = Path(__file__).with_name("fit_jobs.py")
@@ -187,6 +187,12 @@ def compare_rest(found: dict[str, Any], expected: dict[str, Any]) -> None:
     """Hold that a resumed fit took the steps that were left, and none twice."""
     assert len(found["steps"]) == len(expected["steps"]) - 4
     assert_same(found, {**expected, "steps": expected["steps"][4:]})
+
+
+@pytest.mark.parametrize("device", ["cuda:1", "gpu", "CPU"])
+def test_a_device_of_another_name_is_refused(device: str) -> None:
+    with pytest.raises(SettingError, match=rf"No device is named '{device}'; expected 'auto', 'cpu' or 'cuda'\."):
+        SingleDevice(device)
 
 
 def test_ddp_without_torchrun_says_how_to_start() -> None:

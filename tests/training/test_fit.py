@@ -238,11 +238,12 @@ def test_a_stream_of_unknown_length_is_an_error() -> None:
         def __iter__(self):
             return iter(())
 
-    loader = torch.utils.data.DataLoader(Stream())
-    with pytest.raises(
-        DataError, match=r"should know its number of batches, but object of type 'Stream' has no len\(\)"
-    ):
-        HeadOnlyFinetune().fit(tiny_model(), loader, epochs=1)
+    model, loader = tiny_model(), torch.utils.data.DataLoader(Stream())
+    told = r"loader should know its number of batches, but object of type 'Stream' has no len\(\)"
+    with pytest.raises(DataError, match=f"The training {told}"):
+        HeadOnlyFinetune().fit(model, loader, epochs=1)
+    with pytest.raises(DataError, match=f"The validation {told}"):
+        HeadOnlyFinetune().fit(model, batches(model), loader, epochs=1)
 
 
 def test_empty_validation_is_no_validation() -> None:
@@ -284,6 +285,13 @@ def test_apply_ema_changes_the_model_that_was_fitted_and_no_other() -> None:
     strategy.fit(second, batches(second), epochs=1)
     assert not strategy.apply_ema(first)
     assert strategy.apply_ema(second)
+
+
+def test_apply_ema_leaves_a_model_alone_that_another_strategy_has_prepared() -> None:
+    model, strategy = tiny_model(), LoRAFinetune(amp=False, ema_decay=0.9, rank=2)
+    strategy.fit(model, batches(model), epochs=1)
+    HeadOnlyFinetune().setup(model)
+    assert not strategy.apply_ema(model)
 
 
 def test_average_is_kept_where_there_is_no_validation(tmp_path) -> None:

@@ -245,6 +245,14 @@ def test_damaged_states_are_not_believed(tmp_path: Path) -> None:
     np.testing.assert_array_equal(store.find(key(1)), states(1, 4))
 
 
+def test_states_that_cannot_be_opened_are_not_known(tmp_path: Path) -> None:
+    StateStore(tmp_path / "a", 8, max_bytes=10**9).add({key(0): states(0, 4)})
+    store = StateStore(tmp_path / "a", 8, max_bytes=10**9)
+    (tmp_path / "a" / "states.f32").unlink()
+    (tmp_path / "a" / "states.f32").mkdir()
+    assert store.find(key(0)) is None
+
+
 def fill(folder: Path, first: int) -> None:
     """Add sequences that other processes add as well."""
     store = StateStore(folder, 8, max_bytes=10**9)

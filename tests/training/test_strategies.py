@@ -158,3 +158,13 @@ def test_describe_holds_every_setting() -> None:
     described = strategy.describe()
     assert described["strategy"] == "FullFinetune"
     assert {"lr": 2e-4, "weight_decay": 0.01, "min_lr": 1e-6, "loss_fn": "mse"}.items() <= described.items()
+
+
+def test_groups_that_do_not_hold_each_parameter_once_are_refused() -> None:
+    model = tiny_model()
+    HeadOnlyFinetune().setup(model)
+    head = {"name": "head", "lr": 1e-3, "params": list(model.head.parameters())}
+    with pytest.raises(ModelError, match=r"4 are there several times \(head\.norm\.weight, .*leave each in one group"):
+        optimizer_groups([head, head], model, 0.1)
+    with pytest.raises(ModelError, match=r"leaves out 4 \(head\.norm\.weight, .*add them to a group"):
+        optimizer_groups([], model, 0.1)
