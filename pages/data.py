@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import streamlit as st
 
 from molfun.adapters.catalog import MODELS
@@ -14,6 +16,7 @@ from molfun.ui import cleaning_panels, mutation_panels, outcomes, shell, split_p
 from molfun.ui import data_panels as panels
 from molfun.ui.model_form import first_choice, offered_models
 from molfun.ui.sources import (
+    UPLOAD_MB,
     Source,
     cleaned_source,
     example_source,
@@ -26,7 +29,6 @@ from molfun.ui.sources import (
 SOURCES = {
     "example": "Example", "upload": "Upload", "structures": "Structures", "paste": "Paste", "saved": "Saved",
 }  # fmt: skip
-UPLOAD_MB = 100
 PASTE_HINT = "sequence,stability\nMQYKLILNGKTLKGETTTEAVDAATAEK,0.31\nMQYKLILNGKTLKGETTTEAVDAATAEQ,0.12"
 
 
@@ -76,10 +78,10 @@ def uploaded() -> Source | None:
     if file is None:
         return None
     values = None
-    if file.name.lower().endswith((".fasta", ".fa", ".faa", ".fas")):
+    if FORMATS.get(Path(file.name).suffix.lower()) == "fasta":
         second = st.file_uploader(
             "Values for the FASTA file (optional)",
-            type=["csv", "tsv", "xlsx", "fasta", "fa", "faa"],
+            type=[suffix.removeprefix(".") for suffix in FORMATS],
             key="data.values",
             max_upload_size=UPLOAD_MB,
             help="A table with the column id (first word of each FASTA header) and a column of values; or FASTA with "
@@ -167,7 +169,7 @@ def draw_save(source: Source, columns: ColumnSettings, split: SplitSettings, *, 
             dataset = save_dataset(
                 shell.datasets_root(), source.frame, columns, split, name=name or source.name, about=source.about
             )
-        remember([dataset], source, f"Saved as {dataset.name}.")
+        remember([dataset], source, f"Saved as {shell.plain(dataset.name)}.")
     if all_folds:
         with shell.sentences(), st.spinner("Saving the folds"):
             folds = save_folds(
@@ -192,8 +194,8 @@ def draw_next(dataset: Dataset, num_saved: int) -> None:
             st.markdown(f"**{num_saved} folds of {name}** are saved. Together they test {folds_test(dataset)} once.")
         else:
             st.markdown(
-                f"**{dataset.name}** is saved: {counts['train']:,} rows train, {counts['val']:,} choose the best "
-                f"epoch, {counts['test']:,} are kept for the final score."
+                f"**{shell.plain(dataset.name)}** is saved: {counts['train']:,} rows train, {counts['val']:,} choose "
+                f"the best epoch, {counts['test']:,} are kept for the final score."
             )
         with st.container(horizontal=True):
             label = "Cross-validate" if num_saved > 1 else "Start a run with it"
@@ -240,7 +242,7 @@ with shell.sentences():
 if source is None:
     st.stop()
 
-st.header(source.name, anchor=False)
+st.header(shell.plain(source.name), anchor=False)
 panels.draw_about(source.about)
 base, steps = source, steps_of(source)
 with shell.sentences():

@@ -17,7 +17,6 @@ from molfun.runs.advice import advise, knowledge_gap
 from molfun.runs.plan import parse_changes
 from molfun.runs.spec import RunSpec
 from molfun.runs.steering import fork_spec
-from molfun.runs.store import RunStore
 from molfun.runs.submit import check_loss_options, monitors_for
 from molfun.runs.warm_start import shared_warm_start
 from molfun.settings import Settings
@@ -65,7 +64,7 @@ def draw_start_from(base: Mapping[str, Any] | None, model: dict[str, Any], kind:
     if base is None:
         return
     origin = shell.query("from")
-    has_best = (RunStore(shell.home()).get(origin).checkpoints / "best" / "manifest.json").is_file()
+    has_best = (shell.store().get(origin).checkpoints / "best" / "manifest.json").is_file()
     is_alike = base["model"]["name"] == model["name"] and base["strategy"]["kind"] == kind
     wants = st.toggle(
         "Start from its best weights",
@@ -150,9 +149,13 @@ def draw_settings(
         Part("strategy", cls, strategy, begin["strategy"], skip),
         Part("training", TrainingSettings, training, begin["training"], ["num_processes", *cropped]),
     ]
-    head = draw_advanced(parts, dataset.task, (base or {}).get("model", {}).get("head", {}), form)
-    tracked = draw_trackers(base, form)
+    advanced, trackers = st.container(), st.container()
+    # Drawn before what stands above it: whether processes have to be spread depends on their number.
     launch, training["num_processes"], commands = draw_place(base, begin, form)
+    with advanced:
+        head = draw_advanced(parts, dataset.task, (base or {}).get("model", {}).get("head", {}), form)
+    with trackers:
+        tracked = draw_trackers(base, form)
     sections = {"training": training, "strategy": {"kind": kind, **strategy}, "launch": launch,
                 "model": {**more, "head": head}, **tracked}  # fmt: skip
     return sections, commands
@@ -206,10 +209,11 @@ def draw_spec(spec: RunSpec) -> None:
     """Show the same run as a file and a command."""
     with st.expander("The same run as YAML and command line", icon=":material/terminal:"):
         st.code(draft.COMMAND_LINE, language="bash")
-        st.code(spec.to_yaml(), language="yaml", height=280)
+        as_yaml = spec.to_yaml()
+        st.code(as_yaml, language="yaml", height=280)
         st.download_button(
             "Download spec.yaml",
-            spec.to_yaml(),
+            as_yaml,
             file_name="spec.yaml",
             icon=":material/download:",
             on_click="ignore",

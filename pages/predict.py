@@ -43,7 +43,7 @@ if not runs:
 
 run_id = st.selectbox(
     "Run", list(runs), index=choose_default(list(runs), shell.query("run")), key="predict.run",
-    format_func=lambda key: runs[key].title, help="Its best weights are used: the epoch that validated best.",
+    format_func=lambda key: shell.run_line(runs[key]), help="Its best weights are used: the epoch that validated best.",
 )  # fmt: skip
 folder = runs[run_id]
 shell.keep_in_address({"run": run_id})

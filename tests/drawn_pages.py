@@ -113,7 +113,7 @@ def draw(page: str, *, opened: bool = True, **query: str) -> AppTest:
 
 def open_folds(app: AppTest) -> None:
     """Leave the session as if the folds of New run had been opened once."""
-    for name in ("advanced", "trackers", "place"):
+    for name in ("advanced", "trackers", "place", "cluster"):
         app.session_state[f"new.{name}{WAS_OPEN}"] = True
 
 

@@ -35,7 +35,7 @@ def draw_choice(known: Mapping[str, RunFolder]) -> list[Chosen]:
     """Draw which runs are compared; they stand in the address."""
     ids = st.multiselect(
         "Runs", list(known), default=told_runs(known), key="compare.runs", max_selections=MAX_RUNS,
-        format_func=lambda run_id: f"{known[run_id].title} · {run_id[-4:]}", placeholder="Choose two or more",
+        format_func=lambda run_id: shell.run_line(known[run_id]), placeholder="Choose two or more",
         help="Ticked rows of the page Runs can be compared too.",
     )  # fmt: skip
     return chosen_of(known, ids)

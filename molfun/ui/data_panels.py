@@ -15,7 +15,8 @@ from molfun.data.proteins import STRUCTURE, has_structures
 from molfun.data.settings import ColumnSettings, SplitSettings
 from molfun.settings import describe_settings
 from molfun.ui import distributions, shell, text
-from molfun.ui.forms import draw_setting
+from molfun.ui.forms import draw_setting, info_of
+from molfun.ui.live_chart import QUIET
 from molfun.ui.sources import Source, rows_with_parts
 
 CARDS_A_ROW = 3
@@ -131,8 +132,7 @@ def draw_columns(source: Source) -> ColumnSettings:
 
 def draw_too_long(source: Source, columns: ColumnSettings) -> ColumnSettings:
     """Draw the policy for sequences beyond the model's limit."""
-    info = next(info for info in describe_settings(ColumnSettings) if info.name == "too_long")
-    policy = draw_setting(info, key=f"{source.key}.too_long", value=columns.too_long)
+    policy = draw_setting(info_of(ColumnSettings, "too_long"), key=f"{source.key}.too_long", value=columns.too_long)
     return columns.model_copy(update={"too_long": policy})
 
 
@@ -165,8 +165,8 @@ def draw_problems(problems: Sequence[Problem], model_title: str) -> bool:
     return not errors
 
 
-def draw_pictures(source: Source, columns: ColumnSettings, split: SplitSettings, *, limit: int) -> bool:
-    """Show lengths, targets and the rows of each part; return whether the split is possible."""
+def draw_pictures(source: Source, columns: ColumnSettings, split: SplitSettings, *, limit: int) -> None:
+    """Show lengths, targets and the rows of each part."""
     with shell.sentences():
         rows = rows_with_parts(source, columns, split)
     left, right = st.columns(2)
@@ -188,7 +188,6 @@ def draw_pictures(source: Source, columns: ColumnSettings, split: SplitSettings,
             st.plotly_chart(distributions.class_figure(rows), key=f"{source.key}.classes", config=QUIET)
     with st.expander("Rows of each part"):
         st.dataframe(distributions.split_table(rows, by_class=columns.task == "classification"), width="content")
-    return True
 
 
 def draw_saved(entry: dict[str, Any]) -> None:
@@ -203,6 +202,3 @@ def draw_saved(entry: dict[str, Any]) -> None:
         st.markdown(f"**{shell.plain(str(entry['name']))}**  \n:gray[{' · '.join(facts)}]", width="stretch")
         if st.button("Start a run", key=f"saved.{entry['id']}", icon=":material/play_arrow:"):
             st.switch_page(shell.NEW_RUN, query_params={"dataset": entry["id"]})
-
-
-QUIET = {"displaylogo": False, "displayModeBar": False}

@@ -14,7 +14,7 @@ from molfun.data.exports import to_csv
 from molfun.data.folded import load_folded
 from molfun.errors import DataError
 from molfun.runs.predictions import PredictionJob
-from molfun.ui import shell, text
+from molfun.ui import text
 from molfun.ui.structure_panels import draw_structure, read_view
 
 SHOWN_ROWS = 1_000
@@ -22,7 +22,7 @@ NAME_LETTERS = 24
 
 
 def draw_folded(job: PredictionJob, found: pd.DataFrame) -> None:
-    """Draw what came out.
+    """Draw rows and structures.
 
     Args:
         job: The prediction.
@@ -30,13 +30,6 @@ def draw_folded(job: PredictionJob, found: pd.DataFrame) -> None:
     """
     paths = structure_paths(job, found)
     names = {number: _name(found, number) for number in paths}
-    st.markdown(f"**{len(paths):,} of {text.plural(len(found), 'row')}** predicted.")
-    problems = found.loc[found["problem"] != "", "problem"] if "problem" in found else pd.Series(dtype=str)
-    if len(problems):
-        st.warning(
-            f"{text.plural(len(problems), 'row')} could not be predicted; the column 'problem' says why. First: "
-            f"{shell.sentence(str(problems.iloc[0]))}", icon=":material/warning:",
-        )  # fmt: skip
     key = f"folded.{job.id}.row"
     _draw_table(found, key, list(paths))
     _draw_files(job, found, paths)

@@ -126,12 +126,22 @@ def _of_level(cls: type[Settings], level: str, skip: Sequence[str]) -> list[Sett
     return [info for info in describe_settings(cls) if info.level == level and info.name not in skip]
 
 
+def info_of(cls: type[Settings], name: str) -> SettingInfo:
+    """Return what is declared of one setting."""
+    return next(info for info in describe_settings(cls) if info.name == name)
+
+
+def label_of(info: SettingInfo) -> str:
+    """Return what a field is called, with its unit: two settings may differ in that alone."""
+    return f"{info.label} ({info.unit})" if info.unit else info.label
+
+
 def draw_setting(
     info: SettingInfo, *, key: str, value: Any, disabled: bool = False, options: Sequence[str] = ()
 ) -> Any:
     """Draw one setting as the widget that fits its kind and return its value."""
     common: dict[str, Any] = {"key": key, "help": _help(info), "disabled": disabled, "persist_state": "session"}
-    label = f"{info.label} ({info.unit})" if info.unit else info.label
+    label = label_of(info)
     shown = options or info.choices
     if shown:
         index = list(shown).index(value) if value in shown else 0

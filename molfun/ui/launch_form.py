@@ -20,12 +20,12 @@ from molfun.runs.queue import num_slots, read_queue
 from molfun.runs.spec import RunSpec
 from molfun.runs.submit import check_nodes
 from molfun.settings import Settings, describe_settings
+from molfun.training.settings import TrainingSettings
 from molfun.ui import forms, shell, text
 from molfun.ui.queue_panels import GPU_AGE_SECONDS
 
 SECTIONS: dict[str, type[Settings]] = {"slurm": SlurmSettings, "ray": RaySettings}
 OWN_FIELDS = ("where", "nodes", "gpus")  # drawn here, the other ones by the general form
-MAX_PROCESSES = 4096
 
 
 def draw_launch(defaults: Mapping[str, Any], num_processes: int, *, key: str) -> tuple[dict[str, Any], int]:
@@ -66,17 +66,13 @@ def untouched(defaults: Mapping[str, Any]) -> dict[str, Any]:
 def _draw_counts(values: dict[str, Any], defaults: Mapping[str, Any], num_processes: int, key: str) -> int:
     left, right, _ = st.columns(3, vertical_alignment="bottom")
     with left:
-        processes = st.number_input(
-            "Processes", min_value=1, max_value=MAX_PROCESSES, value=num_processes, step=1, key=f"{key}.processes",
-            persist_state="session", help="Processes of the whole run that share the rows; one a GPU. 1 trains in one.",
-        )  # fmt: skip
+        info = forms.info_of(TrainingSettings, "num_processes")
+        processes = int(forms.draw_setting(info, key=f"{key}.processes", value=num_processes))
     if values["where"] == "slurm":
         with right:
-            values["nodes"] = st.number_input(
-                "Nodes", min_value=1, max_value=1024, value=int(defaults.get("nodes") or 1), step=1, key=f"{key}.nodes",
-                persist_state="session", help="Machines over which the processes are spread evenly.",
-            )  # fmt: skip
-    return int(processes)
+            info, start = forms.info_of(LaunchSettings, "nodes"), defaults.get("nodes") or 1
+            values["nodes"] = int(forms.draw_setting(info, key=f"{key}.nodes", value=start))
+    return processes
 
 
 def _draw_gpus(picked: list[int] | None, key: str) -> list[int] | None:
@@ -95,15 +91,11 @@ def _draw_cluster(where: str, defaults: Mapping[str, Any], key: str) -> dict[str
     cls, known = SECTIONS[where], defaults.get(where) or {}
     values = forms.draw_settings(cls, key=f"{key}.{where}", defaults=known)
     if any(info.level == "advanced" for info in describe_settings(cls)):
-        if st.toggle(
-            "More settings of the cluster",
-            key=f"{key}.{where}.more",
-            help="Settings that few need.",
-            persist_state="session",
-        ):
+        box, is_drawn = forms.fold("More settings of the cluster", key="new.cluster", icon=":material/tune:")
+        if not is_drawn:
+            return {**known, **values}
+        with box:
             forms.draw_advanced(cls, values, key=f"{key}.{where}", defaults=known, titled=False)
-        else:
-            values = {**known, **values}
     return values
 
 

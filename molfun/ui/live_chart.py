@@ -19,6 +19,7 @@ CONFIG = {
     "displaylogo": False, "modeBarButtonsToRemove": ["select2d", "lasso2d", "autoScale2d"],
     "toImageButtonOptions": {"format": "svg", "filename": "molfun"},
 }  # fmt: skip
+QUIET = {"displaylogo": False, "displayModeBar": False}  # of small charts, which nobody takes away
 MAX_FIGURES, MAX_CHARACTERS = 200, 50_000_000  # curves have 60 KiB at most, structures a thousand and more
 
 

@@ -15,6 +15,7 @@ from molfun.runs.spec import RunSpec
 from molfun.ui import forms, shell, text, theme
 from molfun.ui.charts import empty_figure
 from molfun.ui.drawn import drawn
+from molfun.ui.live_chart import QUIET
 from molfun.ui.preview import POLL_SECONDS, Answer, PreviewDesk
 
 PARTS = {
@@ -65,7 +66,7 @@ def _memory(desk: PreviewDesk, question: MemoryQuestion, dataset: Dataset, form:
         return
     st.markdown(memory_line(answer))
     st.plotly_chart(
-        drawn(memory_figure, answer), key="preview.memory", config={"displayModeBar": False},
+        drawn(memory_figure, answer), key="preview.memory", config=QUIET,
         alt="Memory of the heaviest batch by what it is used for",
     )  # fmt: skip
     seconds = least_seconds(answer, dataset, question.spec)

@@ -63,7 +63,7 @@ def _draw_wild_type(source: Source, chosen: tuple[str, str]) -> str:
     key = f"{source.key}.wild_type.{chosen}"
     left, right = st.columns([2, 1])
     with right:
-        file = st.file_uploader("or its FASTA file", type=["fasta", "fa", "faa", "txt"], key=f"{key}.file")
+        file = st.file_uploader("or its FASTA file", type=["fasta", "fa", "faa", "fas", "txt"], key=f"{key}.file")
     with left:
         typed = st.text_area(
             "Wild type", value=_constant_protein(source.frame), key=key, persist_state="session",

@@ -15,11 +15,10 @@ from molfun.training.catalog import STRATEGIES
 from molfun.training.settings import StrategySettings
 from molfun.ui import forms, parameter_charts, shell, text
 from molfun.ui.drawn import drawn
-from molfun.ui.preview import Answer, PreviewDesk
+from molfun.ui.live_chart import QUIET
+from molfun.ui.preview import POLL_SECONDS, Answer, PreviewDesk
 from molfun.yaml_files import parse_value
 
-POLL_SECONDS = 0.5
-CONFIG = {"displayModeBar": False}
 # What every strategy has, or what changes neither what trains nor its rate.
 SHARED = (*StrategySettings.model_fields, "kind", "dropout", "alpha")
 
@@ -94,7 +93,7 @@ def _draw(desk: PreviewDesk, questions: Mapping[str, Question], chosen: str, key
 def _draw_side_by_side(answers: Mapping[str, Answer], key: str) -> None:
     st.subheader("The strategies side by side", anchor=False)
     st.plotly_chart(
-        drawn(parameter_charts.strip_figure, answers), key=f"{key}.strip", config=CONFIG,
+        drawn(parameter_charts.strip_figure, answers), key=f"{key}.strip", config=QUIET,
         alt="One cell a block, a row a strategy, coloured by learning rate; grey blocks are frozen",
     )  # fmt: skip
     st.caption("L: of this block only LoRA's updates train. Grey: frozen.")
@@ -115,7 +114,7 @@ def _draw_one(answer: Answer, key: str) -> None:
     )  # fmt: skip
     st.plotly_chart(
         drawn(parameter_charts.tree_figure, answer["modules"], is_true_to_size=width == "parameters"),
-        key=f"{key}.tree", config=CONFIG, alt="The tree of modules, coloured by frozen, unfrozen, LoRA and head",
+        key=f"{key}.tree", config=QUIET, alt="The tree of modules, coloured by frozen, unfrozen, LoRA and head",
     )  # fmt: skip
     st.markdown(legend(answer["modules"]))
     st.dataframe(parts_table(answer), hide_index=True, width="stretch", alt="Parameters of each part")

@@ -22,7 +22,7 @@ from molfun.runs.predictions import PredictionJob, start_prediction
 from molfun.runs.store import RunFolder
 from molfun.ui import shell, text
 from molfun.ui.scan_panels import draw_scan
-from molfun.ui.sources import paste_source, read_upload
+from molfun.ui.sources import UPLOAD_MB, paste_source, read_upload
 
 REFRESH_SECONDS = 1.0
 PREVIEW_ROWS = 50
@@ -41,7 +41,7 @@ def draw_certainty(folder: RunFolder, dataset: Dataset, runs: Mapping[str, RunFo
     left, right = st.columns(2)
     with left:
         chosen["others"] = st.multiselect(
-            "Together with", alike, key=key, format_func=lambda name: runs[name].title,
+            "Together with", alike, key=key, format_func=lambda name: shell.run_line(runs[name]),
             placeholder="No other run", disabled=not alike, persist_state="session",
             help="Other runs on the same data, such as other seeds or folds: the mean of all, and how far they are "
             "apart.",
@@ -87,7 +87,7 @@ def draw_table_form(folder: RunFolder, certainty: Mapping[str, Any]) -> None:
     """Draw the choice of a table, and the button that asks for its predictions."""
     file = st.file_uploader(
         "Table of new sequences", type=[suffix.removeprefix(".") for suffix in FORMATS],
-        key="predict.file", max_upload_size=100,
+        key="predict.file", max_upload_size=UPLOAD_MB,
         help="With the columns that the training data had; for one chain any column of sequences will do.",
     )  # fmt: skip
     typed = st.text_area(
@@ -137,14 +137,14 @@ def ask(folder: RunFolder, rows: pd.DataFrame, about: dict[str, Any]) -> None:
 
 def draw_job(job: PredictionJob, dataset: Dataset) -> None:
     """Draw how far a prediction is, and what came out once it is done."""
-    running = job.state().status == "running"
+    state = job.state()
+    running = state.status == "running"
     with st.container(horizontal=True, vertical_alignment="center"):
         st.subheader(shell.plain(str(job.about.get("name", job.id))), anchor=False, width="stretch")
         _draw_delete(job, is_running=running)
     if running:
         st.fragment(_draw_progress, run_every=REFRESH_SECONDS)(job)
         return
-    state = job.state()
     if state.status == "failed":
         st.error(shell.sentence(state.cause), icon=":material/error:")
         return
@@ -154,7 +154,9 @@ def draw_job(job: PredictionJob, dataset: Dataset) -> None:
         return
     if job.about.get("kind") == "scan":
         draw_scan(job, dataset, found)
-    elif dataset.task == "structure":
+        return
+    _draw_counts(found)
+    if dataset.task == "structure":
         from molfun.ui.folded_panels import draw_folded  # noqa: PLC0415  biotite must not delay the first view
 
         draw_folded(job, found)
@@ -183,15 +185,18 @@ def _draw_progress(job: PredictionJob) -> None:
     st.progress(min(1.0, share), text=said)
 
 
-def _draw_table(job: PredictionJob, found: pd.DataFrame) -> None:
-    problems = found[found["problem"] != ""] if "problem" in found else found.iloc[:0]
-    predicted = len(found) - len(problems)
-    st.markdown(f"**{predicted:,} of {text.plural(len(found), 'row')}** predicted.")
-    if len(problems):
+def _draw_counts(found: pd.DataFrame) -> None:
+    """Say how many rows were predicted, and why others were not."""
+    problems = [problem for problem in found["problem"] if problem] if "problem" in found else []
+    st.markdown(f"**{len(found) - len(problems):,} of {text.plural(len(found), 'row')}** predicted.")
+    if problems:
         st.warning(
             f"{text.plural(len(problems), 'row')} could not be predicted; the column 'problem' says why. First: "
-            f"{shell.sentence(str(problems['problem'].iloc[0]))}", icon=":material/warning:",
+            f"{shell.sentence(str(problems[0]))}", icon=":material/warning:",
         )  # fmt: skip
+
+
+def _draw_table(job: PredictionJob, found: pd.DataFrame) -> None:
     st.dataframe(found.head(SHOWN_ROWS), hide_index=True, placeholder="–", alt="Rows with their predictions")
     draw_downloads(found, f"{job.path.parents[2].name}-{job.id}", key="predict")
 

@@ -5,7 +5,6 @@ The answer is awaited in a thread and drawn by a fragment, so that the form neve
 
 from __future__ import annotations
 
-import math
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -25,6 +24,7 @@ from molfun.runs.launchers.catalog import TITLES
 from molfun.runs.spec import RunSpec
 from molfun.ui import charts, parameter_charts, schedule_chart, shell, text
 from molfun.ui.drawn import drawn
+from molfun.ui.live_chart import QUIET
 
 POLL_SECONDS = 0.5
 MAX_ANSWERS = 200
@@ -119,7 +119,7 @@ def _parameters(desk: PreviewDesk, spec: RunSpec, was_waiting: bool) -> None:
     st.plotly_chart(
         drawn(charts.breakdown_figure, parts),
         key="preview.breakdown",
-        config={"displayModeBar": False},
+        config=QUIET,
         alt="Trainable and frozen parameters of each part",
     )
     # Drawn when it is opened: charts that nobody sees would hold the browser up for half a second.
@@ -131,11 +131,11 @@ def _parameters(desk: PreviewDesk, spec: RunSpec, was_waiting: bool) -> None:
 
 def _draw_blocks(spec: RunSpec, answer: Answer, parts: list[dict[str, Any]]) -> None:
     st.plotly_chart(
-        drawn(parameter_charts.strip_figure, {"": answer}), key="preview.strip", config={"displayModeBar": False},
+        drawn(parameter_charts.strip_figure, {"": answer}), key="preview.strip", config=QUIET,
         alt="One cell a block, coloured by learning rate; grey blocks are frozen",
     )  # fmt: skip
     st.plotly_chart(
-        drawn(parameter_charts.tree_figure, answer["modules"]), key="preview.tree", config={"displayModeBar": False},
+        drawn(parameter_charts.tree_figure, answer["modules"]), key="preview.tree", config=QUIET,
         alt="The tree of modules, coloured by frozen, unfrozen, LoRA and head",
     )  # fmt: skip
     st.dataframe(parts_table(parts), hide_index=True)
@@ -185,7 +185,7 @@ def draw_schedule(spec: RunSpec, dataset: Dataset) -> None:
     warmup = f", {spec.strategy.warmup_steps} of them warm-up" if spec.strategy.warmup_steps else ""
     st.markdown(
         f"- Effective batch: **{effective_batch(spec)}**\n"
-        f"- **{steps.total_steps:,} steps** ({spec.training.epochs} × {steps.steps_per_epoch}){warmup}\n"
+        f"- **{text.plural(steps.total_steps, 'step')}** ({spec.training.epochs} × {steps.steps_per_epoch}){warmup}\n"
         f"- {dataset.counts['train']:,} rows train, {dataset.counts['val']:,} validate, {dataset.counts['test']:,} test"
         f"{place(spec)}"
     )
@@ -214,7 +214,7 @@ def draw_rates(spec: RunSpec, dataset: Dataset, answer: Answer | None) -> None:
         steps = schedule(spec, dataset.counts["train"])
         figure = drawn(schedule_chart.schedule_figure, answer["groups"], spec.strategy, steps)
         alt = "Learning rate of every group over the steps of the run"
-        st.plotly_chart(figure, key="preview.rates", config={"displayModeBar": False}, alt=alt)
+        st.plotly_chart(figure, key="preview.rates", config=QUIET, alt=alt)
 
 
 def place(spec: RunSpec) -> str:
@@ -228,13 +228,13 @@ def place(spec: RunSpec) -> str:
 
 def effective_batch(spec: RunSpec) -> str:
     """Return how the rows of one optimiser step come together, e.g. "16 rows × 2 processes × 4 batches = 128 rows"."""
-    counts = {
-        "rows": spec.training.batch_size,
-        "processes": spec.training.num_processes,
-        "batches": spec.strategy.accumulation_steps,
-    }
-    factors = [f"{count} {what}" for what, count in counts.items() if what == "rows" or count > 1]
-    total = f" = {math.prod(counts.values())} rows" if len(factors) > 1 else ""
+    rows, processes, batches = (
+        spec.training.batch_size, spec.training.num_processes, spec.strategy.accumulation_steps
+    )  # fmt: skip
+    factors = [text.plural(rows, "row")]
+    factors += [text.plural(processes, "process", "processes")] if processes > 1 else []
+    factors += [text.plural(batches, "batch", "batches")] if batches > 1 else []
+    total = f" = {text.plural(rows * processes * batches, 'row')}" if len(factors) > 1 else ""
     return " × ".join(factors) + total
 
 

@@ -19,7 +19,7 @@ from molfun.runs.spec import RunSpec
 from molfun.settings import SettingInfo, Settings, describe_settings
 from molfun.training.catalog import STRATEGIES
 from molfun.training.settings import TrainingSettings
-from molfun.ui import shell, text
+from molfun.ui import forms, shell, text
 from molfun.ui.compared import BUT_FOLD, BUT_SEED
 from molfun.ui.launch_desk import launch_desk
 
@@ -136,7 +136,7 @@ def _draw_grid(spec: RunSpec) -> dict[str, list[str]]:
     infos = varied_settings()
     paths = st.multiselect(
         "Vary settings", list(infos), key="race.vary", placeholder="None",
-        format_func=lambda path: infos[path].label, help="Every combination of the values races.",
+        format_func=lambda path: forms.label_of(infos[path]), help="Every combination of the values races.",
     )  # fmt: skip
     values = spec.model_dump(mode="json")
     told = []
@@ -144,7 +144,7 @@ def _draw_grid(spec: RunSpec) -> dict[str, list[str]]:
         section, name = path.split(".")
         usual = values[section].get(name, infos[path].default)
         typed = st.text_input(
-            f"Values of {infos[path].label}", key=f"race.vary.{path}", placeholder=f"{usual}, …",
+            f"Values of {forms.label_of(infos[path])}", key=f"race.vary.{path}", placeholder=f"{usual}, …",
             help=f"With commas between. {infos[path].help}",
         )  # fmt: skip
         told += [f"{path}={typed}"] if typed.strip(" ,") else []

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import streamlit as st
 
@@ -31,7 +32,10 @@ _STYLE = """<style>
 @media (min-width: 900px) {
   [data-testid="stColumn"]:has(.st-key-preview_card) {align-self: flex-start; position: sticky; top: 3.6rem;}
 }
-.st-key-log_tail pre {max-height: 20rem; overflow: auto; font-size: 0.8rem;}
+/* The end of a log is what people look for. */
+.st-key-log_tail pre {
+  max-height: 20rem; overflow: auto; font-size: 0.8rem; display: flex; flex-direction: column-reverse;
+}
 .js-plotly-plot .plotly .modebar {opacity: 0; transition: opacity 0.15s;}
 .js-plotly-plot:hover .plotly .modebar {opacity: 1;}
 /* Streamlit takes every link to Live for the page that is open; the run that is open is bold. */
@@ -39,8 +43,6 @@ _STYLE = """<style>
 [data-testid="stSidebarUserContent"] [data-testid="stPageLink-NavLink"] p {font-weight: 400;}
 /* What a step is good for wraps on narrow screens instead of being cut. */
 .st-key-first_steps_home [data-testid="stPageLink-NavLink"] * {white-space: normal; overflow: visible;}
-/* The end of a log is what people look for. */
-.st-key-log_tail pre {display: flex; flex-direction: column-reverse;}
 /* Labels of buttons and switches wrap instead of ending in dots. */
 [data-testid="stMain"] button .stMarkdownEllipsis, [data-testid="stMain"] button .stMarkdownEllipsis p {
   white-space: normal; overflow: visible; text-align: start;
@@ -188,8 +190,12 @@ def shown_state(status: RunStatus) -> str:
     return "paused" if status.is_paused else status.status
 
 
-def dataset_line(entry: dict[str, object]) -> str:
-    """Return a dataset of `list_datasets` in one line."""
-    rows = entry["rows"]
+def run_line(folder: RunFolder) -> str:
+    """Return a run in one line, with the end of its id: of entries that read the same, Streamlit takes the last one."""
+    return f"{folder.title} · {folder.id[-4:]}"
+
+
+def dataset_line(entry: Mapping[str, Any]) -> str:
+    """Return a dataset of `list_datasets` in one line; the end of its id, as in `run_line`, where no list cuts it."""
     task = text.TASKS.get(str(entry["task"]), str(entry["task"]))
-    return f"{entry['name']} · {rows:,} rows · {task.lower()}"
+    return f"{entry['name']} · {str(entry['id'])[-4:]} · {text.plural(entry['rows'], 'row')} · {task.lower()}"

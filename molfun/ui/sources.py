@@ -24,10 +24,11 @@ from molfun.data.remedies import candidates
 from molfun.data.settings import ColumnSettings, SplitSettings
 from molfun.data.split_groups import promise_of, sequences_of
 from molfun.data.splits import assign_splits, guess_split
-from molfun.data.tables import guess_columns, read_table
+from molfun.data.tables import MAX_TABLE_BYTES, guess_columns, read_table
 from molfun.errors import DataError
 
 PASTED = "pasted"
+UPLOAD_MB = MAX_TABLE_BYTES >> 20
 
 
 @dataclass(frozen=True)

@@ -14,10 +14,10 @@ from molfun.data.tables import file_rows
 from molfun.settings import SettingInfo, describe_settings
 from molfun.ui import distributions, shell
 from molfun.ui.forms import draw_setting
+from molfun.ui.live_chart import QUIET
 from molfun.ui.sources import Source, leaks_of
 
 NUM_SHOWN = 200
-QUIET = {"displaylogo": False, "displayModeBar": False}
 
 
 def draw_split(source: Source) -> SplitSettings:

@@ -91,9 +91,14 @@ def _choose(row: int | None) -> None:
 
 def _draw_choice(targets: pd.DataFrame) -> int:
     """Draw which target is looked at; table and charts set it, too."""
-    names = {int(row): str(name) for row, name in zip(targets["row"], targets["name"], strict=True)}
+    is_shared = targets["name"].duplicated(keep=False)
+    names = {
+        int(row): f"{name}, row {row}" if shared else str(name)
+        for row, name, shared in zip(targets["row"], targets["name"], is_shared, strict=True)
+    }
     if st.session_state.get("targets.row") not in names:
-        st.session_state["targets.row"] = int(targets.sort_values("lddt", kind="stable")["row"].iloc[-1])
+        ranked = targets.sort_values("lddt", kind="stable", na_position="first")
+        st.session_state["targets.row"] = int(ranked["row"].iloc[-1])
     return int(st.selectbox("Target to look at", list(names), format_func=names.__getitem__, key="targets.row"))
 
 

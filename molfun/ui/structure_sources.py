@@ -20,9 +20,8 @@ from molfun.data.structure_tables import OnProblem, RowsOf, join_values, read_st
 from molfun.data.tables import FORMATS, read_table
 from molfun.errors import DataError
 from molfun.ui import shell, text
-from molfun.ui.sources import Source
+from molfun.ui.sources import UPLOAD_MB, Source
 
-UPLOAD_MB = 100
 MAX_UPLOADS = 2_000  # more come faster from a folder of this machine
 SHOWN = 10
 LONG = 40

@@ -54,7 +54,6 @@ def test_slurm_settings_reach_the_spec_and_a_missing_slurm_is_explained(
     assert "There is no Slurm on this machine" in words(app)
     for label, value in (("Nodes", 2), ("Processes", 4), ("Partition", "gpu"), ("GPUs a node", 2)):
         field(app, label).set_value(value)
-    field(app, "More settings of the cluster").set_value(True).run()
     field(app, "More options").set_value("--gres=gpu:a100:2,shard:1\n--exclusive").run()
     assert not app.exception
     launch = spec_of(app)["launch"]
@@ -64,6 +63,17 @@ def test_slurm_settings_reach_the_spec_and_a_missing_slurm_is_explained(
     assert any("#SBATCH --partition=gpu" in item.value for item in app.code)
     field(app, "Processes").set_value(3).run()
     assert "which 2 nodes cannot share evenly" in words(app)
+
+
+def test_processes_that_share_a_run_may_be_spread_in_either_way(dataset: Dataset) -> None:
+    app = draw("new_run", dataset=dataset.id)
+    spread = next(item for item in app.selectbox if item.label == "Spread by")
+    assert spread.disabled  # one process is not spread
+    field(app, "Processes").set_value(2).run()
+    spread = next(item for item in app.selectbox if item.label == "Spread by")
+    assert not spread.disabled
+    spread.set_value("fsdp").run()
+    assert spec_of(app)["training"]["distributed"] == "fsdp"
 
 
 def test_ray_is_reached_through_its_address(dataset: Dataset) -> None:

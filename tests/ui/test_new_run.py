@@ -20,13 +20,14 @@ from tests.drawn_pages import draw as draw_page
 RESIDUES = "ACDEFGHIKLMNPQRSTVWY"
 
 
-def dataset_for(home: Path, task: str) -> Dataset:
+def dataset_for(home: Path, task: str, *, seed: int = 0) -> Dataset:
     def target(i: int) -> Any:
         return {"regression": float(i), "classification": "ab"[i % 2], "per_residue": "HE" * (10 + i)}[task]
 
     rows = [{"sequence": RESIDUES[i % 20] * (20 + 2 * i), "target": target(i)} for i in range(40)]
     columns = ColumnSettings(sequence=["sequence"], target="target", task=task)
-    return save_dataset(home / "datasets", pd.DataFrame(rows), columns, SplitSettings(), name="Tiny", about={})
+    split = SplitSettings(seed=seed)
+    return save_dataset(home / "datasets", pd.DataFrame(rows), columns, split, name="Tiny", about={})
 
 
 def draw(*, opened: bool = True, **query: str) -> AppTest:
@@ -111,6 +112,15 @@ def test_changes_of_the_address_are_in_the_form(home: Path) -> None:
     assert (setting(app, "lr").value, setting(app, "early_stopping_patience").value) == (3e-4, 3)
     refused = draw(**{"from": "first", "set.strategy.lrr": "1"})
     assert any("did you mean" in item.value for item in refused.warning)
+
+
+def test_data_of_the_same_name_are_told_apart(home: Path) -> None:
+    saved = [dataset_for(home, "regression", seed=seed).id for seed in (0, 1)]
+    app = draw()
+    for wanted in saved:
+        next(item for item in app.selectbox if item.label == "Dataset").set_value(wanted).run()
+        spec = next(item.value for item in app.code if item.value.startswith("name:"))
+        assert f"dataset: {wanted}" in spec
 
 
 def test_structures_are_offered_models_that_predict_them(home: Path) -> None:

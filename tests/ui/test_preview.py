@@ -31,6 +31,7 @@ def test_tables_tell_rates_as_people_write_them() -> None:
     ("changes", "said"),
     [
         ({}, "16 rows"),
+        ({"training.batch_size": 1, "training.num_processes": 1000}, "1 row × 1,000 processes = 1,000 rows"),
         ({"strategy.accumulation_steps": 4}, "16 rows × 4 batches = 64 rows"),
         ({"training.num_processes": 2}, "16 rows × 2 processes = 32 rows"),
         (

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from molfun.data.dataset import Dataset, list_datasets
+from molfun.ui.forms import label_of
 from molfun.ui.race_button import Wanted, varied_settings
 from tests.drawn_pages import button, dataset, draw, words
 from tests.runs.fold_folders import write_folds
@@ -32,6 +33,11 @@ def test_runs_are_counted_before_they_are_asked_for(wanted: Wanted, expected: in
 def test_what_strategies_and_seeds_are_for_is_not_varied() -> None:
     assert {"strategy.rank", "training.epochs"} <= set(varied_settings())
     assert not {"strategy.kind", "training.seed"} & set(varied_settings())
+
+
+def test_no_two_settings_that_vary_read_the_same() -> None:
+    labels = [label_of(info) for info in varied_settings().values()]
+    assert len(set(labels)) == len(labels)
 
 
 def test_only_data_that_are_a_fold_offer_all_of_them(home: Path, dataset: Dataset) -> None:

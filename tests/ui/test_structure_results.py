@@ -39,6 +39,25 @@ def test_a_run_shows_its_targets_and_the_best_of_them_in_space(run: RunFolder) -
     assert all(name in keys for name in ("result.confidence", "targets.scores", "target.space", "target.track"))
 
 
+def test_the_best_target_is_one_that_has_a_score(run: RunFolder) -> None:
+    path = run.predictions / "test.parquet"
+    table = pd.read_parquet(path).sort_values("lddt", ignore_index=True)
+    table.loc[0, "lddt"] = np.nan
+    table.to_parquet(path)
+    assert draw("live", run=run.id).selectbox(key="targets.row").value == table["row"].iloc[-1]
+
+
+def test_targets_of_one_name_are_told_apart(run: RunFolder) -> None:
+    path = run.predictions / "test.parquet"
+    table = pd.read_parquet(path).assign(name="twin")
+    table.to_parquet(path)
+    app = draw("live", run=run.id)
+    worst = int(table.sort_values("lddt")["row"].iloc[0])
+    assert sorted(app.selectbox(key="targets.row").options) == sorted(f"twin, row {row}" for row in table["row"])
+    app.selectbox(key="targets.row").set_value(worst).run()
+    assert app.selectbox(key="targets.row").value == worst
+
+
 def test_another_target_and_another_colour_are_drawn(run: RunFolder) -> None:
     app = draw("live", run=run.id)
     worst = pd.read_parquet(run.predictions / "test.parquet").sort_values("lddt").iloc[0]
