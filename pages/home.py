@@ -63,4 +63,4 @@ start.draw_example_starts(key="home.example")
 st.page_link(shell.DATA, label="Or bring your own table", icon=":material/upload_file:")
 num_saved = len(list_datasets(shell.datasets_root()))
 if num_saved:
-    st.caption(f"{text.plural(num_saved, 'dataset')} saved · everything lies in {shell.home()}")
+    st.caption(f"{text.plural(num_saved, 'dataset')} saved · everything lies in {shell.plain(str(shell.home()))}")

@@ -129,6 +129,5 @@ with st.expander("Name, notes, tags"):
 with st.expander("Settings, checkpoints, environment"):
     if is_ours:
         results.draw_files(folder)
-    st.caption(
-        f"Run folder: {folder.path} · id {folder.id} · created {text.moment(folder.read_state().get('created'))}"
-    )
+    created = text.moment(folder.read_state().get("created"))
+    st.caption(f"Run folder: {shell.plain(str(folder.path))} · id {folder.id} · created {created}")

@@ -7,7 +7,7 @@ from molfun.ui import first_steps, machine_panels, shell, storage_panels, tracke
 
 shell.page_title("Settings", "This machine, the disk, and what was deleted.")
 
-storage_panels.say_what_was_done()
+shell.draw_said()
 storage_panels.section("This machine")
 machine_panels.draw_machine()
 first_steps.draw_switch()

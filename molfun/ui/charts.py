@@ -134,7 +134,7 @@ def learning_rate_figure(steps: pd.DataFrame | StepCurves, *, within: Sequence[f
     lines = [curves.line(name, max_points=budget, within=within) for name in names]
     for index, (name, line) in enumerate(zip(names, lines, strict=True)):
         style = {"color": theme.SERIES[index % len(theme.SERIES)], "width": 2, "dash": "solid" if index < 7 else "dot"}
-        _add_line(figure, *line, name.removeprefix("lr/"), line=style)
+        _add_line(figure, *line, name.removeprefix("lr/"), line=style, hovertemplate="%{y:.2e}")
     figure.update_yaxes(tickformat=".0e", rangemode="tozero")
     figure.update_layout(showlegend=0 < len(names) <= MAX_LEGEND)
     peaks = [peak for line in lines if (peak := line.y.max(initial=0.0)) > 0]
@@ -309,9 +309,8 @@ def _add_line(figure: go.Figure, x: Floats, y: Floats, name: str, **style: Any) 
     if len(y) == 0:
         return
     mode = "lines+markers" if "marker" in style or len(y) == 1 else "lines"
-    hover = "%{y:.2e}" if name.startswith(("head", "lora", "trunk", "block", "embed")) else "%{y:.4g}"
     figure.add_scatter(
-        x=x.astype(np.float32), y=y.astype(np.float32), mode=mode, name=name, hovertemplate=hover, **style
+        x=x.astype(np.float32), y=y.astype(np.float32), mode=mode, name=name, **{"hovertemplate": "%{y:.4g}", **style}
     )
 
 

@@ -6,6 +6,7 @@ as good as the page that showed it, because a sign-in service guards pages and n
 
 from __future__ import annotations
 
+import os
 import secrets
 from collections import OrderedDict
 from collections.abc import Iterator
@@ -64,7 +65,7 @@ async def serve(request: Request) -> Response:
         file = open_plain(path)
     except OSError:
         return PlainTextResponse("This file is gone; go back to the page of the run.", status_code=404)
-    size = path.stat().st_size
+    size = os.fstat(file.fileno()).st_size
 
     def pieces() -> Iterator[bytes]:
         with file:

@@ -24,13 +24,12 @@ from molfun.ui.live_chart import CONFIG
 FEWEST = 2  # runs that are called a cross-validation
 
 
-def draw_folds(folders: Sequence[RunFolder]) -> bool:
-    """Draw what the cross-validations among some runs have made; return whether all of the runs belong to one."""
+def draw_folds(folders: Sequence[RunFolder]) -> None:
+    """Draw what the cross-validations among some runs have made."""
     found = [one for one in find_cross_validations(folders) if len(one.runs) >= FEWEST]
     for number, cross in enumerate(found):
         st.subheader("Cross-validation" if len(found) == 1 else f"Cross-validation {number + 1}", anchor=False)
         _draw_cross(cross, f"folds.{number}")
-    return len(found) == 1 and len(found[0].runs) == len(folders)
 
 
 def _draw_cross(cross: CrossValidation, key: str) -> None:
@@ -93,8 +92,8 @@ def _draw_rows(result: Pooled, key: str) -> None:
         title = st.segmented_control(
             "Strategy", list(known), default=next(iter(known)), required=True, key=f"{key}.arm"
         )
-        predicted = known[title or next(iter(known))].rounds[0]
-        if len(known[title or next(iter(known))].rounds) > 1:
+        predicted, *others = known[title or next(iter(known))].rounds
+        if others:
             st.caption("The first of the repeats and seeds.")
         _draw_predicted(result, predicted, key)
         st.download_button(

@@ -10,16 +10,13 @@ from molfun.errors import MolfunError
 from molfun.runs.importing import import_runs
 from molfun.runs.remotes import remote_names
 from molfun.runs.senders import start_sender, unsent
-from molfun.runs.store import RunStore
 from molfun.ui import shell, text
 
-PATH, SAID = "runs.import.path", "runs.import.said"
+PATH = "runs.import.path"
 
 
 def draw_import() -> None:
     """Draw the field for a path and the button that makes runs of what is there."""
-    if said := st.session_state.pop(SAID, ""):
-        st.toast(said, icon=":material/check:")
     with st.expander("Bring in runs from elsewhere", icon=":material/download:"):
         st.caption(
             "TensorBoard event files, offline runs of wandb, a store of MLflow (mlruns, mlflow.db) or a CSV file with "
@@ -39,13 +36,13 @@ def _import(path: str) -> None:
     except MolfunError as error:
         st.error(shell.sentence(str(error)), icon=":material/error:")
         return
-    st.session_state[SAID] = f"{text.plural(len(folders), 'run')} imported."
+    shell.say(f"{text.plural(len(folders), 'run')} imported.")
     st.rerun()
 
 
 def draw_unsent() -> None:
     """Say which runs wait to be sent to a tracker, with a button that sends them."""
-    tracked = [folder for folder in RunStore(shell.home()).list() if remote_names(folder)]
+    tracked = [folder for folder in shell.store().list() if remote_names(folder)]
     waiting = {folder.id: (folder, names) for folder in tracked if (names := unsent(folder))}
     if not waiting:
         return

@@ -20,7 +20,6 @@ PACKAGES = ("molfun", "torch", "transformers", "peft", "streamlit")
 
 def draw_machine() -> None:
     """Draw cores, memory and GPUs, how many runs may be at work at once, and versions."""
-    shell.draw_said()
     left, right = st.columns(2)
     with left, st.container(border=True, height="stretch"):
         _draw_cores()
@@ -29,7 +28,7 @@ def draw_machine() -> None:
     with st.container(width=260):
         queue_panels.draw_slots(read_queue(shell.home()))
     st.caption(" · ".join(versions()))
-    st.caption(f"Data folder: {shell.home()}")
+    st.caption(f"Data folder: {shell.plain(str(shell.home()))}")
 
 
 def _draw_cores() -> None:

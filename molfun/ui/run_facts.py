@@ -54,7 +54,7 @@ def describe(spec: RunSpec) -> str:
     """Return strategy, model, weights and data of a run in one line."""
     card = MODELS.get(spec.model.name)
     model = card.short_title if card else spec.model.name
-    weights = "" if spec.model.weights == "pretrained" else f" · {spec.model.weights} weights"
+    weights = "" if spec.model.weights == "pretrained" else f" · {shell.plain(spec.model.weights)} weights"
     return f"{STRATEGIES[spec.strategy.kind].title} on {model}{weights} · {shell.plain(spec.data.dataset)}"
 
 

@@ -14,7 +14,6 @@ from molfun.runs.disk import DiskUse, format_bytes
 from molfun.runs.frozen import free_store, list_stores
 from molfun.ui import forms, shell, text
 
-DONE = "settings.done"
 MEGABYTE = 1e6
 SHOWN_PIECES = 200
 
@@ -22,12 +21,6 @@ SHOWN_PIECES = 200
 def section(title: str) -> None:
     """Draw the heading of a part of the page."""
     st.subheader(title, anchor=False)
-
-
-def say_what_was_done() -> None:
-    """Show, once, what the button that was pressed last did."""
-    if done := st.session_state.pop(DONE, ""):
-        st.toast(done, icon=":material/check:")
 
 
 def draw_disk(use: DiskUse) -> None:
@@ -123,7 +116,7 @@ def _confirm_cleaning(home: Path, pieces: Sequence[Piece]) -> None:
         if st.button(f"Free {total}", type="primary", icon=":material/mop:", help="Removes them now."):
             with st.spinner("Removing"):
                 freed = clean(home, pieces)
-            st.session_state[DONE] = f"Freed {format_bytes(freed)}."
+            shell.say(f"Freed {format_bytes(freed)}.")
             st.rerun()
         if st.button("Keep everything", help="Closes this question."):
             st.rerun()
@@ -147,7 +140,7 @@ def draw_stores(home: Path) -> None:
             )  # fmt: skip
             if clicked:
                 freed = free_store(store.path)
-                st.session_state[DONE] = f"Freed {format_bytes(freed)}." if freed else "A run has opened them."
+                shell.say(f"Freed {format_bytes(freed)}." if freed else "A run has opened them.")
                 st.rerun()
 
 
@@ -166,7 +159,7 @@ def draw_bin(home: Path) -> None:
             if st.button("Restore", key=f"bin.restore.{row['id']}", icon=":material/undo:", help="Brings it back."):
                 with shell.sentences():
                     run_bin.restore(home, row["id"])
-                st.session_state[DONE] = f"{shell.plain(row['title'])} is back."
+                shell.say(f"{shell.plain(row['title'])} is back.")
                 st.rerun()
             if st.button(
                 "Delete for good", key=f"bin.purge.{row['id']}", icon=":material/delete_forever:", help="Asks first."
@@ -182,7 +175,7 @@ def _confirm_purge(home: Path, run_id: str, title: str) -> None:
         if st.button("Delete for good", type="primary", icon=":material/delete_forever:", help="Removes it now."):
             with shell.sentences():
                 freed = run_bin.purge(home, [run_id])
-            st.session_state[DONE] = f"Freed {format_bytes(freed)}."
+            shell.say(f"Freed {format_bytes(freed)}.")
             st.rerun()
         if st.button("Keep it", help="Closes this question."):
             st.rerun()

@@ -113,11 +113,7 @@ def ago(when: float | None, now: float | None = None) -> str:
     if when is None:
         return "–"
     seconds = (time.time() if now is None else now) - when
-    return (
-        "just now"
-        if seconds < 5
-        else f"{duration(seconds).split(' min ')[0] if seconds > 3600 else duration(seconds)} ago"
-    )
+    return "just now" if seconds < 5 else f"{duration(seconds)} ago"
 
 
 def moment(when: float | str | None) -> str:

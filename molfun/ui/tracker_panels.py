@@ -137,6 +137,6 @@ def _keep(name: str, field: str) -> None:
     try:
         keep(name, value)
     except MolfunError as error:
-        st.toast(shell.sentence(str(error)), icon=":material/error:")
+        shell.say_problem(error)
         return
-    st.toast(f"{name} is {'kept' if value.strip() else 'forgotten'}.", icon=":material/key:")
+    shell.say(f"{name} is {'kept' if value.strip() else 'forgotten'}.", icon="key")
