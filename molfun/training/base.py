@@ -16,6 +16,7 @@ from torch import Tensor
 from molfun.errors import DataError
 from molfun.models.lora import remove_lora
 from molfun.models.structure import MolfunStructureModel
+from molfun.tracking.background import without_waiting
 from molfun.tracking.base import BaseTracker, NullTracker
 from molfun.tracking.composite import CompositeTracker
 from molfun.training.callbacks import Callback
@@ -128,7 +129,8 @@ class FinetuneStrategy(ABC):
             train_loader: Batches with targets; its length must be known.
             val_loader: Batches with targets; None or an empty one trains without validation.
             epochs: Passes over the training rows, earlier ones of a resumed run included.
-            tracker: Sink of metrics; only the main process uses it.
+            tracker: Sink of metrics; only the main process uses it. One that speaks to a service is called from a
+                thread, which is given half a minute at the end to send what is left.
             callbacks: Hooks, called in order, on every process.
             distributed: How the run is spread; None is one process on the best device.
             checkpoint_dir: Folder for `best`, `last` (saved after every epoch) and `epoch_N`; None keeps nothing.
@@ -193,8 +195,9 @@ class FinetuneStrategy(ABC):
                 start_afresh(loop)
             else:
                 resume(loop, resume_from)
-            # A tracker that fails is named once and set aside.
-            guarded = CompositeTracker([tracker]) if tracker and distributed.is_main_process else NullTracker()
+            own = tracker if tracker and distributed.is_main_process else NullTracker()
+            # A tracker that fails is named once and set aside; one whose service hangs holds no step.
+            guarded = CompositeTracker([stack.enter_context(without_waiting(own))])
             kept = None if prefix_cache is None or shared else Path(prefix_cache)
             stack.enter_context(frozen_prefix(model, loop.precision, kept, max_gigabytes=prefix_cache_gb))
             if rehearse_batch is not None and loop.wants_epoch:
