@@ -164,8 +164,15 @@ def _mutations(frame: pd.DataFrame, wild_types: list[str], first: int | None) ->
 def _wild_type(text: str) -> str:
     from molfun.commands.proteins import sequences_of
     from molfun.data.scan import clean_wild_type
+    from molfun.errors import DataError
 
-    return clean_wild_type(sequences_of(text)[0])
+    found = sequences_of(text)
+    if len(found) != 1:
+        raise DataError(
+            f"{text} holds {len(found)} sequences, but one wild type is expected. Give a file with that one alone, and "
+            "each chain with its name: --wild-type COLUMN:CHAIN=FILE."
+        )
+    return clean_wild_type(found[0])
 
 
 def _misfits(frame: pd.DataFrame, steps: list[Step]) -> list[Any]:

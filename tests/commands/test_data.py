@@ -165,6 +165,13 @@ def test_a_wild_type_of_several_chains_has_to_say_which(tmp_path: Path) -> None:
     assert "name the chains A, B; say which" in str(done.exception)
 
 
+def test_a_file_of_two_wild_types_is_refused(scan: Path, tmp_path: Path) -> None:
+    (tmp_path / "two.fasta").write_text(f">a\n{WILD_TYPE}\n>b\n{WILD_TYPE}\n")
+    done = RUNNER.invoke(app, ["data", "check", str(scan), "--wild-type", str(tmp_path / "two.fasta")])
+    assert isinstance(done.exception, DataError)
+    assert "holds 2 sequences, but one wild type is expected" in str(done.exception)
+
+
 def test_every_remedy_is_saved_as_a_recipe_that_makes_the_table_fine(tmp_path: Path) -> None:
     rows = [f"HIS-{WILD_TYPE[i : i + 20]}*,{i + 1} {'nM' if i % 3 else 'uM'}" for i in range(14)]
     (tmp_path / "t.csv").write_text("\n".join(["sequence,IC50", *rows, "", "Mean,5"]))
