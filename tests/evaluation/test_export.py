@@ -20,10 +20,12 @@ from molfun.evaluation.predictor import Predictor
 from molfun.models.precision import Precision
 from molfun.models.settings import HeadSettings
 from molfun.training import FullFinetune, HeadOnlyFinetune, LoRAFinetune
+from tests.evaluation.conftest import PlainPython
 from tests.tiny import tiny_model
 
 SEQUENCES = ["MKTAYIAKQRQISFVKSHFSRQ", "EVQLVESGGG", "ACDEFGHIKLMNPQRSTVWY", "AAAA"]
 BLOCKED = "import sys; sys.modules['molfun'] = None\n"  # importing it fails
+RUN = "import runpy, sys; runpy.run_path(sys.argv[0], run_name='__main__')"
 
 
 def trained(
@@ -55,6 +57,12 @@ def answers_of(folder: Path, sequences: list[str], base: Path | None = None) -> 
     return [json.loads(line) for line in done.stdout.splitlines()]
 
 
+def answers_in(python: PlainPython, folder: Path, sequences: list[str], base: Path | None = None) -> list[object]:
+    """Return what predict.py prints in an interpreter that is there already, also without Molfun."""
+    arguments = [str(folder / "predict.py"), *sequences, *(["--base", str(base)] if base else [])]
+    return [json.loads(line) for line in python.run(RUN, arguments, folder)]
+
+
 def same(found: list[object], expected: pd.DataFrame, task: Task) -> bool:
     if task == "regression":
         return np.allclose(np.array(found, dtype=float), expected["prediction"], rtol=0, atol=1e-5)
@@ -76,13 +84,13 @@ def same(found: list[object], expected: pd.DataFrame, task: Task) -> bool:
     ],
 )
 def test_a_merged_model_predicts_the_same_without_molfun(
-    task: Task, strategy: str, family: str, head: HeadSettings, tmp_path: Path
+    task: Task, strategy: str, family: str, head: HeadSettings, tmp_path: Path, plain_python: PlainPython
 ) -> None:
     predictor = trained(task, strategy, family=family, head=head)
     expected = predictor.predict(SEQUENCES)
     about = export_model(predictor, tmp_path / "merged", kind="merged", head=head, card_text="# Card\n")
     assert about["largest_difference"] < 1e-5
-    assert same(answers_of(tmp_path / "merged", SEQUENCES), expected, task)
+    assert same(answers_in(plain_python, tmp_path / "merged", SEQUENCES), expected, task)
     # Merged is unmerged, in this process as well.
     assert same(_listed(predictor.predict(SEQUENCES), task), expected, task)
     assert not any("lora" in name for name, _ in predictor.model.named_parameters())
@@ -95,7 +103,7 @@ def _listed(table: pd.DataFrame, task: Task) -> list[object]:
     return [{name: row[f"p_{name}"] for name in ("a", "b", "c")} for _, row in table.iterrows()]
 
 
-def test_an_adapter_is_loaded_by_peft(tmp_path: Path) -> None:
+def test_an_adapter_is_loaded_by_peft(tmp_path: Path, plain_python: PlainPython) -> None:
     base = tmp_path / "base"
     tiny_model().adapter.backbone.save_pretrained(base)  # type: ignore[operator]
     predictor = trained("regression", "lora")
@@ -103,19 +111,19 @@ def test_an_adapter_is_loaded_by_peft(tmp_path: Path) -> None:
     export_model(predictor, tmp_path / "adapter", kind="adapter", head=HeadSettings())
     config = json.loads((tmp_path / "adapter" / "adapter_config.json").read_text())
     assert (config["peft_type"], config["base_model_name_or_path"]) == ("LORA", "facebook/esm2_t6_8M_UR50D")
-    assert same(answers_of(tmp_path / "adapter", SEQUENCES, base), expected, "regression")
+    assert same(answers_in(plain_python, tmp_path / "adapter", SEQUENCES, base), expected, "regression")
     assert not (tmp_path / "adapter" / "model.safetensors").exists()
     with pytest.raises(AssertionError, match="nothing"):
-        answers_of(tmp_path / "adapter", SEQUENCES, tmp_path / "nothing")
+        answers_in(plain_python, tmp_path / "adapter", SEQUENCES, tmp_path / "nothing")
 
 
-def test_chains_are_joined_by_a_colon(tmp_path: Path) -> None:
+def test_chains_are_joined_by_a_colon(tmp_path: Path, plain_python: PlainPython) -> None:
     predictor = trained("regression", "full", num_chains=2, head=HeadSettings(pooling="attention"))
     rows = pd.DataFrame({"sequence": SEQUENCES, "light": SEQUENCES[::-1]})
     expected = predictor.predict(rows)
     export_model(predictor, tmp_path / "two", kind="merged", head=HeadSettings(pooling="attention"))
     joined = [f"{a}:{b}" for a, b in zip(rows["sequence"], rows["light"], strict=True)]
-    assert same(answers_of(tmp_path / "two", joined), expected, "regression")
+    assert same(answers_in(plain_python, tmp_path / "two", joined), expected, "regression")
 
 
 def test_what_cannot_be_exported_is_refused_and_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

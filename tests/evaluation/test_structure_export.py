@@ -23,13 +23,13 @@ from molfun.models.settings import HeadSettings
 from molfun.models.structure import MolfunStructureModel
 from molfun.training import FullFinetune, HeadOnlyFinetune, LoRAFinetune
 from molfun.training.base import FinetuneStrategy
+from tests.evaluation.conftest import PlainPython
 from tests.tiny import tiny_fold_adapter, tiny_fold_model
 
 SEQUENCES = ["MKTAYIAKQRQISFVKSH", "EVQLVESGGG"]
 CODE = (
-    "import sys; sys.modules['molfun'] = None\n"
-    "import runpy; module = runpy.run_path(sys.argv[1])\n"
-    "import json; found = module['predict'](json.loads(sys.argv[2]), sys.argv[3])\n"
+    "import runpy, sys; module = runpy.run_path(sys.argv[0])\n"
+    "import json; found = module['predict'](json.loads(sys.argv[1]), sys.argv[2])\n"
     "print(json.dumps([{k: v if isinstance(v, str) else v.tolist() for k, v in one.items()} for one in found]))\n"
 )
 
@@ -47,13 +47,9 @@ def trained(strategy: FinetuneStrategy, *, num_chains: int = 1, num_recycles: in
     return Predictor(model, columns, (), precision=Precision(torch.device("cpu"), amp=False))
 
 
-def answers(folder: Path, sequences: list[str], base: str = "") -> list[dict[str, object]]:
-    done = subprocess.run(
-        [sys.executable, "-c", CODE, str(folder / "predict.py"), json.dumps(sequences), base], capture_output=True,
-        text=True, cwd=folder, check=False,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    return list(json.loads(done.stdout.splitlines()[-1]))
+def answers(python: PlainPython, folder: Path, sequences: list[str], base: str = "") -> list[dict[str, object]]:
+    said = python.run(CODE, [str(folder / "predict.py"), json.dumps(sequences), base], folder)
+    return list(json.loads(said[-1]))
 
 
 def assert_same(found: list[dict[str, object]], expected: pd.DataFrame) -> None:
@@ -66,29 +62,29 @@ def assert_same(found: list[dict[str, object]], expected: pd.DataFrame) -> None:
     ("strategy", "num_recycles"), [(HeadOnlyFinetune(), 0), (LoRAFinetune(), 2), (FullFinetune(), 0)]
 )
 def test_a_merged_folding_model_predicts_the_same_without_molfun(
-    strategy: FinetuneStrategy, num_recycles: int, tmp_path: Path
+    strategy: FinetuneStrategy, num_recycles: int, tmp_path: Path, plain_python: PlainPython
 ) -> None:
     predictor = trained(strategy, num_recycles=num_recycles)
     expected = predictor.predict(SEQUENCES)
     about = export_model(predictor, tmp_path / "merged", kind="merged", head=HeadSettings())
     assert about["largest_difference"] < 1e-3
-    assert_same(answers(tmp_path / "merged", SEQUENCES), expected)
+    assert_same(answers(plain_python, tmp_path / "merged", SEQUENCES), expected)
     assert_same([vars(p) for p in predictor.predict(SEQUENCES)["prediction"]], expected)
 
 
-def test_an_adapter_of_a_folding_model_is_loaded_by_peft(tmp_path: Path) -> None:
+def test_an_adapter_of_a_folding_model_is_loaded_by_peft(tmp_path: Path, plain_python: PlainPython) -> None:
     tiny_fold_adapter().backbone.save_pretrained(tmp_path / "base")
     predictor = trained(LoRAFinetune())
     expected = predictor.predict(SEQUENCES)
     export_model(predictor, tmp_path / "adapter", kind="adapter", head=HeadSettings())
-    assert_same(answers(tmp_path / "adapter", SEQUENCES, str(tmp_path / "base")), expected)
+    assert_same(answers(plain_python, tmp_path / "adapter", SEQUENCES, str(tmp_path / "base")), expected)
 
 
-def test_chains_are_folded_together_and_written_as_pdb(tmp_path: Path) -> None:
+def test_chains_are_folded_together_and_written_as_pdb(tmp_path: Path, plain_python: PlainPython) -> None:
     predictor = trained(FullFinetune(), num_chains=2)
     expected = predictor.predict(pd.DataFrame({"heavy": SEQUENCES, "light": SEQUENCES[::-1]}))
     export_model(predictor, tmp_path / "two", kind="merged", head=HeadSettings())
-    found = answers(tmp_path / "two", [":".join(SEQUENCES), ":".join(SEQUENCES[::-1])])
+    found = answers(plain_python, tmp_path / "two", [":".join(SEQUENCES), ":".join(SEQUENCES[::-1])])
     assert_same(found, expected)
     (tmp_path / "two.pdb").write_text(str(found[0]["pdb"]))
     atoms = PDBFile.read(tmp_path / "two.pdb").get_structure(1, extra_fields=["b_factor"])
