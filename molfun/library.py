@@ -137,7 +137,10 @@ class Run:
         onlooker = Onlooker(self._folder)
         while not onlooker.status().is_over:
             if deadline is not None and time.monotonic() > deadline:
-                raise RunError(f"The run {self.id} is {self.state} after {timeout_seconds:g} seconds of waiting.")
+                raise RunError(
+                    f"The run {self.id} is {self.state} after {timeout_seconds:g} seconds of waiting, and goes on; "
+                    "wait longer, or stop it."
+                )
             time.sleep(POLL_SECONDS)
         self._refuse_failure()
         return self

@@ -154,9 +154,10 @@ def _extent(training: Mapping[str, Any]) -> str:
     epochs, asked, planned = training["epochs"], training["asked_epochs"], training["planned_epochs"]
     if epochs is None:
         return f"{training['steps']:,} optimiser steps are recorded; how many epochs that is, is not."
-    plan = f"{asked} planned epochs" if asked == planned else f"{asked} epochs (first planned: {planned})"
+    extended = f"{counted(asked, 'epoch')} (first planned: {planned})"
+    plan = counted(asked, "planned epoch") if asked == planned else extended
     rows = f" on {training['num_train']:,} training rows" if training["num_train"] else ""
-    return f"Training went through {epochs} of {plan}{rows}: {training['steps']:,} optimiser steps."
+    return f"Training went through {epochs} of {plan}{rows}: {counted(training['steps'], 'optimiser step')}."
 
 
 def _interruptions(training: Mapping[str, Any]) -> list[str]:

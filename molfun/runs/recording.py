@@ -43,7 +43,7 @@ SECONDS_BETWEEN_STATES = 1.0
 BEST, MANIFEST = "best", "manifest.json"
 
 
-class Onlooker(Callback):
+class ProgressCallback(Callback):
     """Keeps the progress of a fit at hand and stops it on a signal: for processes that are not the main one."""
 
     def __init__(self) -> None:
@@ -60,7 +60,7 @@ class Onlooker(Callback):
             loop.request_stop(STOPPED_BY_USER)
 
 
-class FolderCallback(Onlooker):
+class FolderCallback(ProgressCallback):
     """Keeps metrics, `state.json` and `events.jsonl` up to date and obeys requests of the app.
 
     Metrics are written here and not by the fit's tracker, which is set aside when it fails: a run whose own record

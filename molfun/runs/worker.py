@@ -36,7 +36,7 @@ from molfun.runs.folder import RunFolder
 from molfun.runs.loading import build_run_model
 from molfun.runs.preflight import check_room, forecast_seconds
 from molfun.runs.process import threads_wanted
-from molfun.runs.recording import FolderCallback, Onlooker, how_it_ended
+from molfun.runs.recording import FolderCallback, ProgressCallback, how_it_ended
 from molfun.runs.report import Report, SupervisedReport
 from molfun.runs.scoring import Frozen, score
 from molfun.runs.secrets import guard_streams, redact, secret_values
@@ -145,7 +145,7 @@ class Worker:
     def _train(self, dataset: Dataset, model: MolfunStructureModel, strategy: FinetuneStrategy) -> Progress:
         """Fit, from the newest checkpoint where there is one, and return how far it came."""
         training, is_main = self.spec.training, self.distributed.is_main_process
-        callback = FolderCallback(self.folder, self.local, self._forecast(dataset)) if is_main else Onlooker()
+        callback = FolderCallback(self.folder, self.local, self._forecast(dataset)) if is_main else ProgressCallback()
         if is_main:
             self._open_record()
         self._install_signals(callback)
@@ -196,7 +196,7 @@ class Worker:
         self.local.start_run(run_id=self.folder.id, name=self.spec.name)
         self.local.log_config(self.spec.model_dump(mode="json"))
 
-    def _install_signals(self, callback: Onlooker) -> None:
+    def _install_signals(self, callback: ProgressCallback) -> None:
         """Let SIGTERM, SIGINT and SIGUSR1 end the run after the step under way; a second one ends it at once.
 
         Whichever process gets it, all stop at the same step; the request in the folder lets the app show it at once.

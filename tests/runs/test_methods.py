@@ -108,6 +108,9 @@ def test_early_stopping_is_told_only_where_it_ended_the_run() -> None:
     said = methods_paragraph(facts)
     assert "Early stopping ended it: no better loss on the validation rows for 3 epochs." in said
     assert "6 of 10 planned epochs" in said
+    facts["training"] |= {"epochs": 1, "asked_epochs": 1, "planned_epochs": 1, "steps": 1}
+    assert "through 1 of 1 planned epoch on" in (said := methods_paragraph(facts))
+    assert "1 optimiser step." in said
 
 
 @pytest.mark.parametrize(
