@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect
 
-from molfun.data.examples import save_example
+from molfun.data.dataset import Dataset, save_dataset
+from molfun.data.examples import EXAMPLES, load_example, save_example
 from molfun.runs.plan import plan_run
 from molfun.runs.store import RunFolder
 from molfun.runs.submit import submit_run
@@ -43,6 +45,10 @@ AT_WORK = {
     "settings": ("/settings", "runs"),
 }
 SCHEMES = ("light", "dark")
+# Pictures show runs on the whole example, of many steps; the same pages are whole with fewer rows and steps.
+WITH_PICTURES = bool(os.environ.get("MOLFUN_SCREENSHOTS"))
+LONG, STEPS_OF_KILLED, STEPS_OF_RUNNING = (200, 100, 60) if WITH_PICTURES else (2000, 10, 10)  # epochs, steps, steps
+ROWS_OF_EACH = 12  # of each species in each part, where no pictures are taken
 # The data folder of a test is shown as the one that people have.
 RENAME = """([shown, usual]) => {
   const words = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
@@ -74,27 +80,36 @@ def test_pages_without_anything(
         screenshot(page, f"{name}-{scheme}", 1800)
 
 
-def start(home: Path, name: str, strategy: str, **changes: object) -> RunFolder:
+def save_genes(home: Path) -> Dataset:
+    """Save the V genes, for pictures all of them."""
+    if WITH_PICTURES:
+        return save_example(home / "datasets", "v_genes")
+    example, table = EXAMPLES["v_genes"], load_example("v_genes")
+    few = table.groupby(["split", "species"]).head(ROWS_OF_EACH)
+    return save_dataset(home / "datasets", few, example.columns, example.split, name=example.title)
+
+
+def start(home: Path, dataset: Dataset, name: str, strategy: str, **changes: object) -> RunFolder:
     """Start a run on the V genes with AntiBERTy's pretrained weights."""
     told: dict[str, object] = {"name": name, "training.num_threads": 1, "training.keep_frozen": False}
     told |= {path.replace("__", "."): value for path, value in changes.items()}
-    return submit_run(home, plan_run(home, {"data": {"example": "v_genes"}}, strategy=strategy, changes=told)[0])
+    return submit_run(home, plan_run(home, {"data": {"dataset": dataset.id}}, strategy=strategy, changes=told)[0])
 
 
 @pytest.mark.slow
 def test_pages_with_runs(server: Server, open_page: Callable[..., Page], screenshot: Callable[..., None]) -> None:
     home = server.home
-    dataset = save_example(home / "datasets", "v_genes")
-    head = start(home, "V genes, head only", "head_only", training__epochs=8, training__keep_frozen=True)
+    dataset = save_genes(home)
+    head = start(home, dataset, "V genes, head only", "head_only", training__epochs=8, training__keep_frozen=True)
     wait_for_end(head)
-    lora = start(home, "V genes, LoRA", "lora", training__epochs=1)
+    lora = start(home, dataset, "V genes, LoRA", "lora", training__epochs=1)
     wait_for_end(lora)
-    failed = start(home, "V genes, killed", "head_only", training__epochs=200)
-    wait_for_steps(failed, 100)
+    failed = start(home, dataset, "V genes, killed", "head_only", training__epochs=LONG)
+    wait_for_steps(failed, STEPS_OF_KILLED)
     next(process for process in processes_of(failed) if "molfun.runs.rank" in process.cmdline()).kill()
     wait_for_end(failed)
-    running = start(home, "V genes, long", "head_only", training__epochs=200)
-    wait_for_steps(running, 60)
+    running = start(home, dataset, "V genes, long", "head_only", training__epochs=LONG)
+    wait_for_steps(running, STEPS_OF_RUNNING)
     ids = {"data": dataset.id, "head": head.id, "lora": lora.id, "failed": failed.id, "running": running.id}
     for scheme in SCHEMES:
         page = open_page(scheme=scheme)
