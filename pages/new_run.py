@@ -264,8 +264,8 @@ with right, st.container(border=True, key="preview_card"):
             answer = preview.draw_parameters(preview.preview_desk(shell.home()), spec)
         preview.draw_schedule(spec, dataset)
         preview.draw_rates(spec, dataset, answer)
-        preview.draw_kept(shell.home(), spec, dataset, answer)
-        memory_panel.draw_memory(memory_panel.memory_desk(shell.home()), spec, dataset, inner)
+        kept = preview.draw_kept(shell.home(), spec, dataset, answer)
+        memory_panel.draw_memory(memory_panel.memory_desk(shell.home()), spec, dataset, inner, kept)
         advice = [sentence for sentence in advise(spec, dataset) if sentence != gap]  # that one stands below the model
         preview.draw_advice([*advice[:4], *((answer or {}).get("warnings") or [])])
         problem = problem or draft.blocker(spec, dataset, answer)

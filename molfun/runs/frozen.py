@@ -55,6 +55,11 @@ class KeptForecast:
     limit_bytes: int
     where: str
 
+    def passes(self, epochs: int) -> float:
+        """Return how often the frozen beginning is computed in so many epochs: 1 is once for all sequences."""
+        later = 1.0 - (self.num_known + self.num_kept) / self.num_sequences
+        return 1.0 - self.num_known / self.num_sequences + (epochs - 1) * later
+
     @property
     def line(self) -> str:
         """It in a sentence."""

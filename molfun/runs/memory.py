@@ -16,6 +16,7 @@ from molfun.adapters.catalog import find_model
 from molfun.data.dataset import Dataset
 from molfun.runs.analysis import forecast_memory
 from molfun.runs.breakdown import Question
+from molfun.runs.frozen import KeptForecast
 from molfun.runs.machine import list_gpus
 from molfun.runs.preflight import FORWARD_SHARE
 from molfun.runs.spec import RunSpec
@@ -114,19 +115,26 @@ def memory_of(spec: RunSpec) -> tuple[str, int]:
     return "cpu" if gpus else "", psutil.virtual_memory().total // spec.training.num_processes
 
 
-def least_seconds(answer: Mapping[str, Any], dataset: Dataset, spec: RunSpec) -> float:
+def least_seconds(
+    answer: Mapping[str, Any], dataset: Dataset, spec: RunSpec, kept: KeptForecast | None = None
+) -> float:
     """Return the least that a run can take at the speed of this machine's matrix product, 0 where that is not known.
 
     Args:
         answer: Of `MemoryQuestion.answer`.
         dataset: The rows.
         spec: Epochs and processes.
+        kept: What is computed once and not every epoch; None is nothing.
     """
     crop_size = spec.training.crop_size
     longest = longest_row(dataset, find_model(spec.model.name).num_residues_limit, crop_size)
     tokens = int(answer["batch_size"]) * sum(length + SPECIAL_TOKENS for length in longest)
-    work = _num_tokens(dataset, "train", crop_size) + FORWARD_SHARE * _num_tokens(dataset, "val")
-    return float(answer["seconds"]) / max(1, tokens) * work * spec.training.epochs / spec.training.num_processes
+    train, val, epochs = _num_tokens(dataset, "train", crop_size), _num_tokens(dataset, "val"), spec.training.epochs
+    # Of answers in the cache from before that was counted, all is computed every epoch.
+    frozen = float(answer.get("frozen_seconds", 0.0))
+    begin = frozen * (train + val) * (epochs if kept is None else kept.passes(epochs))
+    rest = (float(answer["seconds"]) - frozen) * (train + FORWARD_SHARE * val) * epochs
+    return (begin + rest) / max(1, tokens) / spec.training.num_processes
 
 
 def _num_tokens(dataset: Dataset, part: str, crop_size: int = 0) -> int:

@@ -8,6 +8,7 @@ and the average keep is known from the parameters. Operations are counted by tor
 
 from __future__ import annotations
 
+import math
 import sys
 import time
 import weakref
@@ -34,6 +35,7 @@ from molfun.models.structure import MolfunStructureModel
 from molfun.training.base import gradient_checkpointing_on
 from molfun.training.build import build_strategy
 from molfun.training.distributed import choose_device
+from molfun.training.prefix_cache import find_boundary
 from molfun.training.rehearsal import ADAM_BYTES
 from molfun.types import Batch, Chain, Folds
 
@@ -97,6 +99,7 @@ def forecast(request: Mapping[str, Any]) -> dict[str, Any]:
     Returns:
         {"parts": bytes of "weights", "lora", "gradients", "optimizer", "average" and "activations" (with work space),
         "total", "flops" of forward and backward, "seconds": the least that they can take here, 0 for another device,
+        "frozen_seconds": what of it the frozen beginning of the trunk takes, which may be computed once and kept,
         "batch_size", "residues", "precision": in words, "limit_bytes", "fits", "fit": {"training.batch_size",
         "strategy.accumulation_steps", "training.gradient_checkpointing"} with the same rows a step, or None where
         nothing is to be changed or nothing helps, "fit_total"}.
@@ -128,9 +131,11 @@ def forecast(request: Mapping[str, Any]) -> dict[str, Any]:
     fit, fit_parts = (None, parts) if fits else _fit(parts_of, size, accumulation, is_checkpointing, device)
     with gradient_checkpointing_on(model, enabled=is_checkpointing):
         flops = _count_flops(model, _Shape(1, lengths, precision, has_gradients=False)) * size
-    seconds = 0.0 if request["device"] else flops / _flops_a_second(choose_device("auto"), precision.dtype)
+    frozen_flops = _count_frozen_flops(model, _Shape(1, lengths, precision, has_gradients=False)) * size
+    speed = math.inf if request["device"] else _flops_a_second(choose_device("auto"), precision.dtype)
     return {
-        "parts": parts, "total": sum(parts.values()), "flops": flops, "seconds": seconds, "batch_size": size,
+        "parts": parts, "total": sum(parts.values()), "flops": flops, "seconds": flops / speed,
+        "frozen_seconds": frozen_flops / speed, "batch_size": size,
         "residues": max(lengths), "precision": precision.reason, "limit_bytes": device.limit_bytes,
         "fits": fits, "fit": fit,
         "fit_total": sum(fit_parts.values()),
@@ -229,6 +234,16 @@ def _count_flops(model: MolfunStructureModel, shape: _Shape) -> int:
     counter = FlopCounterMode(display=False)
     with _no_tables(), FakeTensorMode(), _shapes_only(model), Ledger([]), counter:
         _forward_and_backward(model, _full_batch(shape.size, shape.lengths), shape.precision)
+    return int(counter.get_total_flops())
+
+
+def _count_frozen_flops(model: MolfunStructureModel, shape: _Shape) -> int:
+    """Return the operations of the frozen beginning of the trunk, 0 where it has none that is kept."""
+    boundary, counter = find_boundary(model), FlopCounterMode(display=False)
+    if boundary is None:
+        return 0
+    with _no_tables(), FakeTensorMode(), _shapes_only(model), torch.no_grad(), counter:
+        model.adapter.run_to(_full_batch(shape.size, shape.lengths), boundary.depth, is_whole=boundary.is_whole)
     return int(counter.get_total_flops())
 
 

@@ -10,6 +10,7 @@ import streamlit as st
 
 from molfun.data.dataset import Dataset
 from molfun.runs.disk import format_bytes
+from molfun.runs.frozen import KeptForecast
 from molfun.runs.memory import MemoryQuestion, ask_of_run, least_seconds
 from molfun.runs.spec import RunSpec
 from molfun.ui import forms, shell, text, theme
@@ -38,7 +39,9 @@ def memory_desk(home: Any) -> PreviewDesk:
     return PreviewDesk(home)
 
 
-def draw_memory(desk: PreviewDesk, spec: RunSpec, dataset: Dataset, form: str) -> None:
+def draw_memory(
+    desk: PreviewDesk, spec: RunSpec, dataset: Dataset, form: str, kept: KeptForecast | None = None
+) -> None:
     """Draw the forecast, or a placeholder that asks again every half second.
 
     Args:
@@ -46,13 +49,19 @@ def draw_memory(desk: PreviewDesk, spec: RunSpec, dataset: Dataset, form: str) -
         spec: The form's.
         dataset: Its data.
         form: Prefix of the keys of the form's widgets, which *Fit it* sets.
+        kept: What of the trunk is computed once and not every epoch; None is nothing.
     """
     question = ask_of_run(spec, dataset)
     waiting = desk.ask_all([question]) == [None]
-    st.fragment(_memory, run_every=POLL_SECONDS if waiting else None)(desk, question, dataset, form, waiting)
+    st.fragment(_memory, run_every=POLL_SECONDS if waiting else None)(
+        desk, question, dataset, form, kept, waiting
+    )  # fmt: skip
 
 
-def _memory(desk: PreviewDesk, question: MemoryQuestion, dataset: Dataset, form: str, was_waiting: bool) -> None:
+def _memory(
+    desk: PreviewDesk, question: MemoryQuestion, dataset: Dataset, form: str, kept: KeptForecast | None,
+    was_waiting: bool,
+) -> None:  # fmt: skip
     (answer,) = desk.ask_all([question])
     if answer is None:
         st.caption("Working out the memory")
@@ -69,7 +78,7 @@ def _memory(desk: PreviewDesk, question: MemoryQuestion, dataset: Dataset, form:
         drawn(memory_figure, answer), key="preview.memory", config=QUIET,
         alt="Memory of the heaviest batch by what it is used for",
     )  # fmt: skip
-    seconds = least_seconds(answer, dataset, question.spec)
+    seconds = least_seconds(answer, dataset, question.spec, kept)
     at_least = f" At least {text.duration(seconds)} in all at this machine's speed." if seconds >= 1 else ""
     st.caption(
         f"{text.plural(answer['batch_size'], 'row')} of {answer['residues']:,} residues, {answer['precision']}; the "

@@ -19,7 +19,7 @@ from molfun.data.dataset import Dataset
 from molfun.errors import MolfunError
 from molfun.runs.advice import schedule
 from molfun.runs.breakdown import Question
-from molfun.runs.frozen import forecast_kept
+from molfun.runs.frozen import KeptForecast, forecast_kept
 from molfun.runs.launchers.catalog import TITLES
 from molfun.runs.spec import RunSpec
 from molfun.ui import charts, parameter_charts, schedule_chart, shell, text
@@ -191,8 +191,8 @@ def draw_schedule(spec: RunSpec, dataset: Dataset) -> None:
     )
 
 
-def draw_kept(home: Path, spec: RunSpec, dataset: Dataset, answer: Answer | None) -> None:
-    """Draw what of the frozen beginning of the trunk is kept on disk, once it is known where that ends."""
+def draw_kept(home: Path, spec: RunSpec, dataset: Dataset, answer: Answer | None) -> KeptForecast | None:
+    """Draw what of the frozen beginning of the trunk is kept on disk, once it is known where that ends; return it."""
     kept = None if answer is None or answer.get("error") else forecast_kept(home, spec, dataset, answer)
     if kept is not None:
         st.caption(
@@ -201,6 +201,7 @@ def draw_kept(home: Path, spec: RunSpec, dataset: Dataset, answer: Answer | None
             "*Keep frozen states* and *Room for frozen states* are among the advanced settings; the page Settings "
             "lists and removes them.",
         )
+    return kept
 
 
 def draw_rates(spec: RunSpec, dataset: Dataset, answer: Answer | None) -> None:

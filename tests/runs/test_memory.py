@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from molfun.data.dataset import Dataset, save_dataset
 from molfun.data.settings import ColumnSettings, SplitSettings
 from molfun.runs import memory
 from molfun.runs.breakdown import ask_of_model
+from molfun.runs.frozen import KeptForecast
 from molfun.runs.machine import Gpu
 from molfun.runs.memory import ask_of_question, ask_of_run, least_seconds, longest_row
 from molfun.runs.preflight import FORWARD_SHARE
@@ -99,6 +101,18 @@ def test_the_least_time_follows_the_tokens(dataset: Dataset) -> None:
     halved = least_seconds(answer, dataset, chosen.changed({"training.num_processes": 2}))
     assert halved == pytest.approx(expected / 2, rel=1e-12)
     assert least_seconds({**answer, "seconds": 0.0}, dataset, chosen) == 0
+
+
+def test_what_is_kept_is_computed_once(dataset: Dataset) -> None:
+    answer, chosen = {"seconds": 2.0, "frozen_seconds": 2.0, "batch_size": 4}, spec(training__epochs=10)
+    usual = least_seconds(answer, dataset, chosen)
+    new = KeptForecast(num_sequences=80, num_known=0, num_kept=80, num_bytes=1, limit_bytes=1, where="")
+    assert least_seconds(answer, dataset, chosen, new) == pytest.approx(usual / 10)
+    half_known = replace(new, num_known=40, num_kept=40)
+    assert least_seconds(answer, dataset, chosen, half_known) == pytest.approx(usual / 20)
+    # Half of them find no room and are computed in every epoch.
+    assert least_seconds(answer, dataset, chosen, replace(new, num_kept=40)) == pytest.approx(usual * (1 + 9 / 2) / 10)
+    assert least_seconds(answer, dataset, chosen, replace(new, num_known=80, num_kept=0)) == 0
 
 
 def test_the_answer_of_a_run_adds_up(home: Path, dataset: Dataset) -> None:

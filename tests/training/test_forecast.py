@@ -144,6 +144,16 @@ def test_the_least_time_is_told_for_this_machine_only() -> None:
     assert forecast(request("full"))["flops"] > here["flops"]
 
 
+def test_what_is_frozen_takes_its_share_of_the_least_time() -> None:
+    """Of 6 blocks with 2 in training: 4 F forward of 4 F + 2 * 3 F, as a trained block is passed three times."""
+    told = {"full": {}, "lora": {}, "head_only": {}, "partial": {"strategy__unfreeze_last_n": 2}}
+    found = {kind: forecast(request(kind, device="", **changes)) for kind, changes in told.items()}
+    shares = {kind: one["frozen_seconds"] / one["seconds"] for kind, one in found.items()}
+    assert shares["full"] == shares["lora"] == 0
+    assert 0.99 < shares["head_only"] <= 1
+    assert shares["partial"] == pytest.approx(0.4, rel=1e-3)
+
+
 def test_the_largest_model_is_forecast_without_its_weights() -> None:
     question = ask_of_model("esm2_15b", strategy="lora", changes={"training.batch_size": 1})
     spec = question.spec.model_dump(mode="json")
