@@ -16,15 +16,15 @@ from molfun.tracking.catalog import TRACKER_KEYS
 # What such a process may inherit; everything else (keys of other services among it) stays behind.
 ALLOWED = frozenset(
     {
-        "CUDA_DEVICE_ORDER", "CUDA_HOME", "CUDA_VISIBLE_DEVICES", "CURL_CA_BUNDLE", "HF_ENDPOINT", "HF_HOME",
-        "HF_HUB_CACHE", "HF_HUB_OFFLINE", "HF_TOKEN",
-        "HOME", "HTTPS_PROXY", "HTTP_PROXY", "LANG", "LANGUAGE", "LD_LIBRARY_PATH",
-        "LOGNAME", "MKL_NUM_THREADS", "MOLFUN_HOME", "NO_PROXY", "OMP_NUM_THREADS", "OMP_WAIT_POLICY", "PATH",
-        "PYTHONPATH", "REQUESTS_CA_BUNDLE", "SSL_CERT_DIR", "SSL_CERT_FILE", "TMPDIR", "TRANSFORMERS_OFFLINE", "TZ",
-        "USER", "VIRTUAL_ENV", "XDG_CACHE_HOME", "http_proxy", "https_proxy", "no_proxy",
+        "ALL_PROXY", "CUDA_DEVICE_ORDER", "CUDA_HOME", "CUDA_VISIBLE_DEVICES", "CURL_CA_BUNDLE", "HF_ENDPOINT",
+        "HF_HOME", "HF_HUB_CACHE", "HF_HUB_OFFLINE", "HF_TOKEN", "HOME", "HTTPS_PROXY", "HTTP_PROXY", "LANG",
+        "LANGUAGE", "LD_LIBRARY_PATH", "LOGNAME", "MKL_NUM_THREADS", "MOLFUN_HOME", "NO_PROXY", "OMP_NUM_THREADS",
+        "OMP_WAIT_POLICY", "PATH", "PYTHONPATH", "PYTORCH_ALLOC_CONF", "PYTORCH_CUDA_ALLOC_CONF",
+        "REQUESTS_CA_BUNDLE", "SSL_CERT_DIR", "SSL_CERT_FILE", "TMPDIR", "TRANSFORMERS_OFFLINE", "TZ", "USER",
+        "VIRTUAL_ENV", "XDG_CACHE_HOME", "all_proxy", "http_proxy", "https_proxy", "no_proxy",
     }
 )  # fmt: skip
-ALLOWED_PREFIXES = ("COMET_", "LANGFUSE_", "LC_", "MLFLOW_", "SLURM_", "WANDB_")
+ALLOWED_PREFIXES = ("COMET_", "GLOO_", "LANGFUSE_", "LC_", "MLFLOW_", "NCCL_", "SLURM_", "WANDB_")
 # Set by a tracker inside the app's own process; a worker that found them would write into the app's run.
 NEVER = frozenset({"WANDB_SERVICE", "WANDB_RUN_ID"})
 

@@ -4,49 +4,26 @@ imports it.
 
 from __future__ import annotations
 
-import logging
 import shutil
 import sys
 import zipfile
 from pathlib import Path
 from typing import Any
 
-import torch
-
-from molfun.errors import MolfunError
 from molfun.runs.exporting import export_run
 from molfun.runs.exports import ExportJob
-from molfun.runs.process import threads_wanted
-from molfun.runs.secrets import guard_streams
-
-logger = logging.getLogger("molfun.exporting")
+from molfun.runs.job_process import do_job, prepare_process
 
 
 def make_export(job: ExportJob) -> int:
     """Export a model, pack it and write down how that ended; return the exit code."""
-    try:
+
+    def work() -> dict[str, float | None]:
         about = _export(job)
-    except MolfunError as error:
-        logger.exception("The export failed.")
-        job.note(status="failed", cause=str(error))
-        return 1
-    except (torch.OutOfMemoryError, MemoryError):
-        logger.exception("The export failed.")
-        job.note(status="failed", cause="Out of memory: the model does not fit. Use a machine with more of it.")
-        return 1
-    except OSError as error:
-        logger.exception("The export failed.")
-        job.note(
-            status="failed", cause=f"It cannot be written: {error.strerror or error}. Free some room and try again."
-        )
-        return 1
-    except Exception as error:
-        logger.exception("The export failed.")
-        job.note(status="failed", cause=f"Unexpected problem: {type(error).__name__}. The log has the details.")
-        return 1
-    differences = [about[name] for name in ("largest_difference", "onnx_difference") if name in about]
-    job.note(status="finished", difference=max(differences, default=None))
-    return 0
+        differences = [about[name] for name in ("largest_difference", "onnx_difference") if name in about]
+        return {"difference": max(differences, default=None)}
+
+    return do_job(job, work, needs="the model does not fit")
 
 
 def _export(job: ExportJob) -> dict[str, Any]:
@@ -74,10 +51,8 @@ def pack(folder: Path, path: Path) -> None:
 
 
 def main() -> int:
-    """Entry point; the log goes to standard output, which the launcher sends to the folder."""
-    guard_streams()
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", stream=sys.stdout)
-    torch.set_num_threads(threads_wanted(1))
+    """Entry point."""
+    prepare_process()
     return make_export(ExportJob(Path(sys.argv[1]).absolute()))
 
 

@@ -4,47 +4,32 @@ imports it.
 
 from __future__ import annotations
 
-import logging
 import sys
 import time
 from pathlib import Path
 
 import pandas as pd
-import torch
 
 from molfun.data.folded import write_structures
-from molfun.errors import MolfunError
 from molfun.evaluation.conformal import add_intervals
+from molfun.runs.job_process import do_job, prepare_process
 from molfun.runs.loading import load_together
 from molfun.runs.predictions import PredictionJob
-from molfun.runs.process import threads_wanted
-from molfun.runs.secrets import guard_streams
 
-logger = logging.getLogger("molfun.predicting")
 NOTE_SECONDS = 0.5
 
 
 def predict_job(job: PredictionJob) -> int:
     """Make a prediction and write it down; return the exit code."""
-    try:
+
+    def work() -> dict[str, int]:
         found = _predict(job)
         aside = job.result_path.with_name(f".{job.result_path.name}")
         found.to_parquet(aside, index=False)
         aside.replace(job.result_path)
-    except MolfunError as error:
-        logger.exception("The prediction failed.")
-        job.note(status="failed", cause=str(error))
-        return 1
-    except (torch.OutOfMemoryError, MemoryError):
-        logger.exception("The prediction failed.")
-        job.note(status="failed", cause="Out of memory, even for a single row. Use a machine with more of it.")
-        return 1
-    except Exception as error:
-        logger.exception("The prediction failed.")
-        job.note(status="failed", cause=f"Unexpected problem: {type(error).__name__}. The log has the details.")
-        return 1
-    job.note(status="finished", done=len(found))
-    return 0
+        return {"done": len(found)}
+
+    return do_job(job, work, needs="not even a single row fits")
 
 
 def _predict(job: PredictionJob) -> pd.DataFrame:
@@ -73,10 +58,8 @@ def _predict(job: PredictionJob) -> pd.DataFrame:
 
 
 def main() -> int:
-    """Entry point; the log goes to standard output, which the launcher sends to the folder."""
-    guard_streams()
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", stream=sys.stdout)
-    torch.set_num_threads(threads_wanted(1))
+    """Entry point."""
+    prepare_process()
     return predict_job(PredictionJob(Path(sys.argv[1]).absolute()))
 
 

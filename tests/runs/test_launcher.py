@@ -144,12 +144,12 @@ def test_environment_passes_what_is_allowed_only() -> None:
     ours = {
         "PATH": "/bin", "LC_ALL": "C", "SLURM_JOB_ID": "1", "WANDB_API_KEY": "k", "MOLFUN_HOME": "/m",
         "PYTHONPATH": "/x", "AWS_SECRET_ACCESS_KEY": "s", "OPENAI_API_KEY": "s", "WANDB_SERVICE": "x",
-        "WANDB_RUN_ID": "x", "LD_PRELOAD": "x",
+        "WANDB_RUN_ID": "x", "LD_PRELOAD": "x", "NCCL_SOCKET_IFNAME": "ib0", "PYTORCH_CUDA_ALLOC_CONF": "a",
     }  # fmt: skip
     env = worker_environment(ours)
     assert env == {
         "PATH": "/bin", "LC_ALL": "C", "SLURM_JOB_ID": "1", "WANDB_API_KEY": "k", "MOLFUN_HOME": "/m",
         "PYTHONPATH": os.pathsep.join([CHECKOUT, "/x"]), "PYTHONUNBUFFERED": "1", "OMP_WAIT_POLICY": "PASSIVE",
-        "CUDA_DEVICE_ORDER": "PCI_BUS_ID",
+        "CUDA_DEVICE_ORDER": "PCI_BUS_ID", "NCCL_SOCKET_IFNAME": "ib0", "PYTORCH_CUDA_ALLOC_CONF": "a",
     }  # fmt: skip
     assert worker_environment({"CUDA_DEVICE_ORDER": "FASTEST_FIRST"})["CUDA_DEVICE_ORDER"] == "FASTEST_FIRST"
