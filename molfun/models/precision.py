@@ -61,6 +61,8 @@ def _choose(device: torch.device, amp: bool) -> tuple[torch.dtype, str]:
     if not amp:
         return torch.float32, "float32, as mixed precision is off"
     if device.type == "cuda":
+        if not torch.cuda.is_available():  # a forecast for another machine, whose GPU nobody can ask here
+            return torch.bfloat16, "bfloat16, if the GPU there has it (Ampere or newer)"
         if torch.cuda.is_bf16_supported(including_emulation=False):
             return torch.bfloat16, "bfloat16, native on this GPU"
         return torch.float16, "float16 with gradient scaling, as this GPU has no native bfloat16"

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import pytest
 import torch
 
 from molfun.models.precision import Precision
@@ -20,6 +21,14 @@ def test_precision_on_cpu_is_bfloat16_only_where_matrices_are_multiplied_in_it()
     native = any(capabilities.get(name) for name in ("amx_bf16", "bf16"))
     assert precision.dtype is (torch.bfloat16 if native else torch.float32)
     assert ("native" if native else "slower") in precision.reason
+    assert not precision.scaler.is_enabled()
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="here the GPU itself is asked")
+def test_of_a_gpu_that_is_not_here_nothing_is_said_that_nobody_knows() -> None:
+    precision = Precision(torch.device("cuda"), amp=True)
+    assert precision.dtype is torch.bfloat16
+    assert precision.reason == "bfloat16, if the GPU there has it (Ampere or newer)"
     assert not precision.scaler.is_enabled()
 
 
