@@ -20,8 +20,9 @@ from unittest import mock
 import numpy as np
 import numpy.typing as npt
 import psutil
+from scipy.stats import bootstrap
 
-from benchmarks.trackers import CASES, STEPS_PER_EPOCH, variables_of
+from benchmarks.trackers import CASES, seconds_a_step, variables_of
 from molfun.runs.store import RunFolder
 from molfun.runs.submit import submit_run
 from molfun.tracking.local import read_metrics
@@ -29,7 +30,6 @@ from tests.real_runs import few_rows, kill_all, processes_of, tiny_spec, wait_fo
 
 FIRST_STEPS = 100
 WINDOW_SECONDS = 3.0
-NUM_DRAWS = 2000
 
 
 def senders_of(folder: RunFolder) -> list[psutil.Process]:
@@ -63,21 +63,6 @@ def watch(folder: RunFolder, num_pairs: int) -> list[tuple[float, float, float]]
     return pairs
 
 
-def seconds_a_step(times: npt.NDArray[np.float64], begin: float, end: float) -> float:
-    """Return the mean between the steps of an epoch in a window, without the slowest and quickest tenth.
-
-    Args:
-        times: (steps,) unix seconds of all steps, of whole epochs.
-        begin: Of the window.
-        end: Of the window.
-    """
-    epochs = times[: len(times) // STEPS_PER_EPOCH * STEPS_PER_EPOCH].reshape(-1, STEPS_PER_EPOCH)
-    inside = epochs[(epochs[:, 0] > begin) & (epochs[:, -1] < end)]
-    each = np.sort((inside[:, -1] - inside[:, 0]) / (STEPS_PER_EPOCH - 1))
-    cut = len(each) // 10
-    return float(each[cut : len(each) - cut].mean())
-
-
 def measure(room: Path, case: str, num_pairs: int) -> tuple[npt.NDArray[np.float64], float, float]:
     """Run once; return let go over held for each pair, seconds a step while held, and the senders' share of a core."""
     home = Path(tempfile.mkdtemp(dir=room))
@@ -103,13 +88,6 @@ def measure(room: Path, case: str, num_pairs: int) -> tuple[npt.NDArray[np.float
     return free / held, float(np.median(held)), share
 
 
-def interval(ratios: npt.NDArray[np.float64]) -> tuple[float, float]:
-    """Return the 95 % interval of the mean by bootstrap (Efron 1979), over pairs."""
-    draws = np.random.default_rng(0).choice(ratios, (NUM_DRAWS, len(ratios)))
-    low, high = np.quantile(draws.mean(axis=1), [0.025, 0.975])
-    return float(low), float(high)
-
-
 def main() -> None:
     """Print one line a case."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -121,7 +99,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as room:
         for case in (case.strip() for case in told.services.split(",")):
             ratios, held, share = measure(Path(room), case, told.pairs)
-            low, high = interval(ratios)
+            low, high = bootstrap((ratios,), np.mean, method="percentile", rng=0).confidence_interval
             change = f"{ratios.mean() - 1:+.1%} ({low - 1:+.1%} to {high - 1:+.1%})"
             print(f"| {case} | {1e3 * held:.1f} | {change} | {share:.1%} |", flush=True)
 

@@ -11,6 +11,7 @@ start to its end.
 from __future__ import annotations
 
 import argparse
+import math
 import statistics
 import tempfile
 import time
@@ -65,14 +66,17 @@ def measure(room: Path, case: str, num_steps: int) -> tuple[float, float, bool]:
     return seconds_a_step(steps["t"].to_numpy()), took, steps["step"].tolist() == list(range(1, len(steps) + 1))
 
 
-def seconds_a_step(times: npt.NDArray[np.float64]) -> float:
+def seconds_a_step(times: npt.NDArray[np.float64], begin: float = -math.inf, end: float = math.inf) -> float:
     """Return the mean between the steps of an epoch, without the quickest and slowest fifth of the epochs.
 
     Args:
-        times: (steps,) unix seconds.
+        times: (steps,) unix seconds of all steps of a run.
+        begin: Epochs that began before are left out, unix seconds.
+        end: So are those that ended after.
     """
     epochs = times[: len(times) // STEPS_PER_EPOCH * STEPS_PER_EPOCH].reshape(-1, STEPS_PER_EPOCH)
-    return float(trim_mean((epochs[:, -1] - epochs[:, 0]) / (STEPS_PER_EPOCH - 1), 0.2))
+    inside = epochs[(epochs[:, 0] > begin) & (epochs[:, -1] < end)]
+    return float(trim_mean((inside[:, -1] - inside[:, 0]) / (STEPS_PER_EPOCH - 1), 0.2))
 
 
 def main() -> None:
