@@ -39,6 +39,7 @@ MAY_LOAD_TORCH = (
     "molfun.data.batches",
     "molfun.runs.export_process",
     "molfun.runs.exporting",
+    "molfun.runs.job_process",
     "molfun.runs.loading",
     "molfun.runs.predicting",
     "molfun.runs.scoring",
