@@ -32,6 +32,15 @@ def test_structures_are_cropped_and_few_at_a_time(model: str, batch_size: int, l
     assert (chosen["strategy.loss_fn"], chosen["strategy.monitor"]) == (loss, "val_lddt")
 
 
+@pytest.mark.parametrize(("num_rows", "task", "epochs"), [
+    (30, "regression", 30), (400, "regression", 30), (1_600, "classification", 20), (50_000, "per_residue", 6),
+    (200, "structure", 6),
+])  # fmt: skip
+def test_a_head_trains_long_where_states_are_kept(num_rows: int, task: Task, epochs: int) -> None:
+    model = MODELS["esmfold" if task == "structure" else "antiberty"]
+    assert recommended("head_only", num_rows=num_rows, task=task, model=model)["training.epochs"] == epochs
+
+
 @pytest.mark.parametrize("kind", ["lora", "partial", "full"])
 def test_head_and_trunk_never_share_a_rate(kind: str) -> None:
     chosen = recommended(kind, num_rows=240, task="regression", model=MODELS["antiberty"])
