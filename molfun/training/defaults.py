@@ -19,9 +19,9 @@ _RATES: dict[str, dict[str, Any]] = {
 }
 # A head on kept states comes late to its end (docs/strategies.md), and its first epoch is nearly all of the time
 # (docs/performance.md). States of structures are not kept.
-_STEPS = {"head_only": 2000, "lora": 45, "partial": 45, "full": 45}
+_STEPS = {"head_only": 2000, "lora": 200, "partial": 200, "full": 200}
 _STEPS_WITHOUT_STORE = 120
-_EPOCHS = {"head_only": (6, 30), "lora": (3, 10), "partial": (3, 10), "full": (3, 10)}
+_EPOCHS = {"head_only": (6, 30), "lora": (3, 20), "partial": (3, 20), "full": (3, 20)}
 # Memory of structure models grows with the square of the length: one crop at a time where the model is large.
 _STRUCTURE = {"strategy.monitor": "val_lddt", "training.crop_size": 256}
 _SMALL_MODEL = 50_000_000

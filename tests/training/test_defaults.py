@@ -42,6 +42,13 @@ def test_a_head_trains_long_where_states_are_kept(num_rows: int, task: Task, epo
 
 
 @pytest.mark.parametrize("kind", ["lora", "partial", "full"])
+@pytest.mark.parametrize(("num_rows", "epochs"), [(30, 20), (240, 13), (400, 8), (1_600, 3)])
+def test_a_trunk_trains_for_some_hundred_steps(kind: str, num_rows: int, epochs: int) -> None:
+    chosen = recommended(kind, num_rows=num_rows, task="regression", model=MODELS["antiberty"])
+    assert chosen["training.epochs"] == epochs
+
+
+@pytest.mark.parametrize("kind", ["lora", "partial", "full"])
 def test_head_and_trunk_never_share_a_rate(kind: str) -> None:
     chosen = recommended(kind, num_rows=240, task="regression", model=MODELS["antiberty"])
     assert chosen["strategy.lr_head"] > chosen.get("strategy.lr_lora", chosen["strategy.lr"])
