@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import string
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +21,7 @@ from molfun.data.atoms import NUM_ATOMS, atom_exists, atom_names, residue_number
 from molfun.errors import DataError
 from molfun.plain_files import open_plain
 
-CHAIN_IDS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+CHAIN_IDS = string.ascii_uppercase + string.ascii_lowercase + string.digits  # all that a PDB file has
 CONTACT_ANGSTROM = 8.0
 """Residues whose C-beta atoms (C-alpha of glycine) are nearer than this touch, as contact maps have it."""
 
@@ -60,7 +61,7 @@ class FoldedProtein:
         return FoldedProtein(self.sequences, positions.astype(np.float32), self.plddt, self.contacts)
 
     def atoms(self, values: NDArray[np.floating] | None = None) -> bs.AtomArray:
-        """Return its atoms as biotite has them; chains are A, B, ..., residues count from 1.
+        """Return its atoms as biotite has them; chains are A to Z, a to z, 0 to 9, residues count from 1.
 
         Args:
             values: float [R], taken as B factors; None takes 100 times the pLDDT, as AlphaFold's files have it.

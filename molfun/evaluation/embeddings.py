@@ -21,13 +21,12 @@ from molfun.models.precision import Precision
 from molfun.types import Batch, Trunk
 
 MAX_BYTES = 2 * 1024**3
-ReadTrunk = Callable[[Batch], Trunk]
 
 
 @torch.no_grad()
 def embed_dataset(
     adapter: BaseAdapter, dataset: Dataset, precision: Precision, *, max_seconds: float, on_batch: Callable[[], None],
-    trunk: ReadTrunk | None = None,
+    trunk: Callable[[Batch], Trunk] | None = None,
 ) -> np.ndarray | None:  # fmt: skip
     """Return the mean over residues of the last states, chains side by side.
 
@@ -70,7 +69,7 @@ def embed_dataset(
 @torch.no_grad()
 def embed_residues(
     adapter: BaseAdapter, dataset: Dataset, precision: Precision, *, max_seconds: float, on_batch: Callable[[], None],
-    trunk: ReadTrunk | None = None,
+    trunk: Callable[[Batch], Trunk] | None = None,
 ) -> ResidueStates | None:  # fmt: skip
     """Return the last states of residues that have a label: of the test rows, and of training rows up to 20,000.
 
@@ -103,7 +102,7 @@ def embed_residues(
 
 def _residue_states(
     adapter: BaseAdapter, rows: pd.DataFrame, precision: Precision, end: float, on_batch: Callable[[], None],
-    trunk: ReadTrunk | None,
+    trunk: Callable[[Batch], Trunk] | None,
 ) -> tuple[np.ndarray, np.ndarray] | None:  # fmt: skip
     """Return (states, labels) of the labelled residues of rows, end to end in their order; None beyond time or size."""
     encoded = SequenceRows(

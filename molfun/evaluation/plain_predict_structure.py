@@ -21,7 +21,6 @@ from transformers.models.esm.openfold_utils import data_transforms, feats, prote
 from transformers.models.esm.openfold_utils.rigid_utils import Rigid, Rotation
 
 NUM_LINKERS, NUMBER_JUMP = 25, 512  # between two chains, as the public inference code has them
-CHAIN_IDS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 
 def load_backbone(folder: Path, base: str) -> nn.Module:

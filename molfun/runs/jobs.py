@@ -10,6 +10,7 @@ log.txt
 
 from __future__ import annotations
 
+import calendar
 import re
 import secrets
 import time
@@ -85,7 +86,12 @@ class Job:
         return {**known, "status": known.get("status", "running"), "cause": known.get("cause", "")}
 
     def _is_at_work(self) -> bool:
-        return time.time() - self.about.get("asked", 0.0) < START_SECONDS or self.process() is not None
+        return time.time() - self.about.get("asked", _made_at(self.id)) < START_SECONDS or self.process() is not None
+
+
+def _made_at(job_id: str) -> float:
+    """Return when a job's folder was made, in unix seconds: there is no job.json for a moment."""
+    return float(calendar.timegm(time.strptime(job_id[:15], "%Y%m%d-%H%M%S")))
 
 
 def make_folder(root: Path) -> Path:

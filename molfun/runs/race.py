@@ -15,6 +15,7 @@ from molfun.errors import RunError, SettingError, nearest
 from molfun.runs.notes import add_tags
 from molfun.runs.plan import with_strategy
 from molfun.runs.spec import RunSpec
+from molfun.runs.status import run_status
 from molfun.runs.store import RunFolder, RunStore
 from molfun.runs.submit import resolve_spec, submit_run
 from molfun.training.catalog import STRATEGIES
@@ -204,11 +205,13 @@ def enter(home: Path, entry: Entry) -> RunFolder:
     Raises:
         RunError: It cannot be started.
     """
+    place = RunStore(home).root / entry.id
+    was_there = place.is_dir()
     try:
         folder = submit_run(home, entry.spec, run_id=entry.id)
     except RunError:
-        place = RunStore(home).root / entry.id
-        if not place.is_dir():
+        # Another click may have been quicker by a moment; a launch that failed just now leaves a folder as well.
+        if not was_there and (not place.is_dir() or run_status(RunFolder(place)).status == "failed"):
             raise
         return RunFolder(place)
     add_tags(folder, [entry.tag])

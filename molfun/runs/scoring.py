@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -32,14 +32,13 @@ from molfun.models.precision import Precision
 from molfun.models.structure import MolfunStructureModel
 from molfun.runs.folder import RunFolder
 from molfun.runs.loading import build_run_model
+from molfun.runs.signs import Signs, signs_during, watched
 from molfun.training.checkpoint import BEST, LAST, load_weights
 from molfun.training.distributed import BaseDistributedStrategy
 from molfun.training.prefix_cache import frozen_prefix, frozen_trunk
-from molfun.types import Batch
 
 logger = logging.getLogger("molfun.worker")
 
-SECONDS_BETWEEN_SIGNS = 1.0
 # The baseline on the frozen trunk may take this long, or this share of the run.
 FEWEST_SECONDS, SHARE_OF_RUN = 60.0, 0.2
 
@@ -91,7 +90,7 @@ def score(
     precision = Precision(distributed.device, amp=amp)
 
     def predict(loader: DataLoader[Any], *, keep: Keep | None = None) -> tuple[pd.DataFrame, dict[str, float]]:
-        shared = _watched(distributed.wrap_loader(loader, shuffle=False), main)
+        shared = watched(distributed.wrap_loader(loader, shuffle=False), main)
         if dataset.task == "structure":
             return predict_structures(model, shared, precision, collect=distributed.collect, keep=keep)
         return predict_table(model, shared, precision, classes=dataset.classes, collect=distributed.collect)
@@ -126,7 +125,7 @@ def _score_untrained(
         with torch.random.fork_rng():
             torch.manual_seed(folder.spec.training.seed)
             model = build_run_model(folder.spec, dataset).to(precision.device)
-        shared = _watched(distributed.wrap_loader(loader, shuffle=False), main)
+        shared = watched(distributed.wrap_loader(loader, shuffle=False), main)
         table, scores = predict_structures(model, shared, precision, collect=distributed.collect)
     except (MolfunError, OSError, MemoryError, torch.OutOfMemoryError) as error:
         logger.warning("The model before training could not be scored: %s", error)
@@ -148,27 +147,6 @@ class _StructureFolder:
         if row_id >= 0:
             self.folder.structures.mkdir(parents=True, exist_ok=True)
             protein.save(self.folder.structure_path(int(self.rows[row_id])))
-
-
-def _watched(loader: Iterable[Batch], folder: RunFolder | None) -> Iterator[Batch]:
-    """Yield batches and give signs of life meanwhile, so that scoring is not taken for a hang."""
-    alive = _Signs(folder)
-    for batch in loader:
-        yield batch
-        alive()
-
-
-class _Signs:
-    """Writes a heartbeat when called, at most one a second."""
-
-    def __init__(self, folder: RunFolder | None) -> None:
-        self.folder = folder
-        self.last = 0.0
-
-    def __call__(self) -> None:
-        if self.folder is not None and time.monotonic() - self.last >= SECONDS_BETWEEN_SIGNS:
-            self.last = time.monotonic()
-            self.folder.write_state(heartbeat=time.time())
 
 
 def _write_rows(folder: RunFolder, dataset: Dataset, table: pd.DataFrame, part: str) -> None:
@@ -212,9 +190,10 @@ def _predict_baselines(
 ) -> dict[str, np.ndarray]:
     try:
         known = _embeddings(folder, dataset, precision, frozen)
-        if isinstance(known, ResidueStates):
-            return predict_baselines(dataset, states=known)
-        return predict_baselines(dataset, embeddings=known)
+        with signs_during(folder):
+            if isinstance(known, ResidueStates):
+                return predict_baselines(dataset, states=known)
+            return predict_baselines(dataset, embeddings=known)
     except (MolfunError, ValueError, MemoryError) as error:
         logger.warning("The baselines could not be computed: %s", error)
         return {}
@@ -234,7 +213,7 @@ def _embeddings(
         is_pooled, limit = dataset.task != "per_residue", max(FEWEST_SECONDS, SHARE_OF_RUN * spent)
         with frozen_trunk(adapter.to(precision.device).eval(), precision, frozen.folder, is_pooled=is_pooled,
                           max_gigabytes=frozen.max_gigabytes) as trunk:  # fmt: skip
-            found = embed(adapter, dataset, precision, max_seconds=limit, on_batch=_Signs(folder), trunk=trunk)
+            found = embed(adapter, dataset, precision, max_seconds=limit, on_batch=Signs(folder), trunk=trunk)
     except (MolfunError, OSError, RuntimeError, MemoryError) as error:
         logger.warning("The baseline on the frozen trunk could not be computed: %s", error)
         return None

@@ -100,6 +100,11 @@ def test_what_cannot_be_predicted_fails_with_its_cause(run: RunFolder) -> None:
     assert "Traceback" in job.log_path.read_text()
 
 
+def test_a_folder_whose_job_is_being_written_down_has_not_failed(tmp_path: Path) -> None:
+    job = PredictionJob(jobs.make_folder(tmp_path))
+    assert job.state().status == "running"
+
+
 def test_damaged_folders_are_told_about_and_never_break(tmp_path: Path, home: Path) -> None:
     job = PredictionJob(tmp_path / "20260101-000000-abcd")
     job.path.mkdir()

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from molfun.errors import SettingError
+from molfun.errors import RunError, SettingError
 from molfun.runs.plan import plan_run
 from molfun.runs.queue import set_slots
 from molfun.runs.race import enter, parse_grid, plan_race
@@ -113,6 +113,15 @@ def test_a_grid_that_means_nothing_is_refused(home: Path, spec: RunSpec, told: s
     with pytest.raises(SettingError, match=message):
         plan_race(home, spec, "r", grid=parse_grid([told]))
     assert RunStore(home).list() == []
+
+
+def test_a_run_that_could_not_be_launched_is_not_taken_for_one_that_was_started(home: Path, spec: RunSpec) -> None:
+    entries = plan_race(home, spec, "full", kinds=["head_only"])
+    (home / "queue").write_text("a file where a folder should be")
+    with pytest.raises(RunError, match="could not be put into the queue"):
+        enter(home, entries[0])
+    again = enter(home, entries[0])
+    assert again.read_state()["status"] == "failed"  # as it is listed, with its cause
 
 
 def test_a_race_that_is_started_twice_is_one(home: Path, spec: RunSpec) -> None:
