@@ -1,6 +1,6 @@
 """Which strategy for how many rows: test scores of the four strategies by training size, on real data.
 
-    python -m benchmarks.study                    # all of it, about an hour on 2 cores; `make study` also draws it
+    python -m benchmarks.study                    # all of it, some four hours on 2 cores; `make study` also draws it
     python -m benchmarks.study --data v_genes --sizes 30 100 --seeds 0
 
 Every cell is a real `molfun fit` of AntiBERTy with the settings that Molfun recommends for that strategy and size; a
@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import shutil
 import sys
 import tempfile
 import time
@@ -77,20 +78,27 @@ def draw(question: Question, num_rows: int, seed: int) -> pd.DataFrame:
     return frame.iloc[np.sort(np.concatenate(taken))].reset_index(drop=True)
 
 
-def measure(name: str, num_rows: int, method: str, seed: int) -> list[dict[str, Any]]:
-    """Train once; return a row of the table for the run and, of the first strategy, one for each simple baseline."""
+def measure(home: Path, name: str, num_rows: int, method: str, seed: int) -> list[dict[str, Any]]:
+    """Train once; return a row of the table for the run and, of the first strategy, one for each simple baseline.
+
+    Args:
+        home: A data folder, the same for all cells: what is computed of the frozen trunk is kept there.
+        name: Of the question.
+        num_rows: For training.
+        method: Strategy, or the control.
+        seed: Of the rows and of the run.
+    """
     question, began = QUESTIONS[name], time.monotonic()
     frame = draw(question, num_rows, seed)
     frame.attrs = {}
-    with tempfile.TemporaryDirectory() as folder:
-        home = Path(folder)
-        split = SplitSettings(kind="column", column="split")
-        dataset = save_dataset(home / "datasets", frame, question.columns, split, name=name)
-        spec = home / "spec.yaml"
-        spec.write_text(f"data: {{dataset: {dataset.id}}}\n", encoding="utf-8")
-        weights = "random" if method == CONTROL else "pretrained"
-        run = fit(home, str(spec), method.split(",")[0], {"training.seed": seed, "model.weights": weights})
-        board = json.loads((run / "scoreboard.json").read_text(encoding="utf-8"))
+    split = SplitSettings(kind="column", column="split")
+    dataset = save_dataset(home / "datasets", frame, question.columns, split, name=name)
+    spec = home / "spec.yaml"
+    spec.write_text(f"data: {{dataset: {dataset.id}}}\n", encoding="utf-8")
+    weights = "random" if method == CONTROL else "pretrained"
+    run = fit(home, str(spec), method.split(",")[0], {"training.seed": seed, "model.weights": weights})
+    board = json.loads((run / "scoreboard.json").read_text(encoding="utf-8"))
+    shutil.rmtree(run)
     metric, seconds = board["primary"], round(time.monotonic() - began)
     scores = {method: board["test"]["metrics"]}
     if method == STRATEGIES[0]:
@@ -122,15 +130,21 @@ def missing(table: pd.DataFrame, options: argparse.Namespace) -> list[tuple[str,
 
 
 def main() -> None:
-    """Compute what is missing, and write it down cell by cell."""
+    """Fill the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", nargs="+", choices=list(QUESTIONS), default=list(QUESTIONS))
     parser.add_argument("--sizes", type=int, nargs="+", default=None)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--table", type=Path, default=TABLE, help="where the cells are kept")
     options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as home:
+        fill(Path(home), options)
+
+
+def fill(home: Path, options: argparse.Namespace) -> None:
+    """Compute what is missing, and write it down cell by cell."""
     for cell in missing(read_table(options.table), options):
-        rows = measure(*cell)
+        rows = measure(home, *cell)
         table = pd.concat([read_table(options.table), pd.DataFrame(rows)], ignore_index=True)
         table.to_csv(options.table, index=False)
         print(
