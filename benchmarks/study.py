@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import shutil
 import sys
 import tempfile
@@ -25,7 +26,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from benchmarks.examples import is_number
 from benchmarks.fits import fit
 from molfun.data.dataset import save_dataset
 from molfun.data.example_tables import read_amyloid, read_v_genes
@@ -109,6 +109,11 @@ def measure(home: Path, name: str, num_rows: int, method: str, seed: int) -> lis
         for who, found in scores.items()
         if is_number(found.get(metric))
     ]  # fmt: skip
+
+
+def is_number(value: float | None) -> bool:
+    """Tell whether a metric is defined; Spearman of a constant prediction is not."""
+    return value is not None and math.isfinite(value)
 
 
 def read_table(path: Path) -> pd.DataFrame:

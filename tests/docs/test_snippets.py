@@ -196,7 +196,7 @@ def test_commands_that_are_shown_exist() -> None:
         ("molfun report RUN -o out.zip [--with-data]", ""),
         ("molfun report RUN --with-date", "molfun report has no --with-date"),
         ("python -m benchmarks.nothing", "no module benchmarks.nothing"),
-        ("python -m benchmarks.examples v_genes", ""),
+        ("python -m benchmarks.study --data v_genes", ""),
         ("python -m benchmarks.steps --turns 3", "benchmarks.steps has no --turns"),
         ("pytest tests/nothing.py -k x", "no tests/nothing.py"),
         ("ssh -L 1:2:3 HOST", ""),
