@@ -91,7 +91,9 @@ class Job:
 
 def _made_at(job_id: str) -> float:
     """Return when a job's folder was made, in unix seconds: there is no job.json for a moment."""
-    return float(calendar.timegm(time.strptime(job_id[:15], "%Y%m%d-%H%M%S")))
+    with suppress(ValueError):  # digits that are no date: nobody's job
+        return float(calendar.timegm(time.strptime(job_id[:15], "%Y%m%d-%H%M%S")))
+    return 0.0
 
 
 def make_folder(root: Path) -> Path:

@@ -18,9 +18,9 @@ _RATES: dict[str, dict[str, Any]] = {
     "full": {"strategy.lr": 3e-5, "strategy.layer_lr_decay": 0.9, "strategy.lr_head": 3e-3},
 }
 # A head on kept states comes late to its end (docs/strategies.md), and its first epoch is nearly all of the time
-# (docs/performance.md). States of structures are not kept.
+# (docs/performance.md). States of structures are not kept, and how long these should train was not measured.
 _STEPS = {"head_only": 2000, "lora": 200, "partial": 200, "full": 200}
-_STEPS_WITHOUT_STORE = 120
+_STEPS_OF_STRUCTURES = {"head_only": 120, "lora": 45, "partial": 45, "full": 45}
 _EPOCHS = {"head_only": (6, 30), "lora": (3, 20), "partial": (3, 20), "full": (3, 20)}
 # Memory of structure models grows with the square of the length: one crop at a time where the model is large.
 _STRUCTURE = {"strategy.monitor": "val_lddt", "training.crop_size": 256}
@@ -43,7 +43,7 @@ def recommended(kind: str, *, num_rows: int, task: str, model: ModelCard) -> dic
     batch_size = _batch_size(num_rows, task, model)
     steps_per_epoch = max(1, -(-num_rows // batch_size))
     fewest, most = _EPOCHS[kind]
-    steps = min(_STEPS[kind], _STEPS_WITHOUT_STORE) if task == "structure" else _STEPS[kind]
+    steps = (_STEPS_OF_STRUCTURES if task == "structure" else _STEPS)[kind]
     epochs = min(most, max(fewest, round(steps / steps_per_epoch)))
     total = steps_per_epoch * epochs
     chosen = {

@@ -106,6 +106,9 @@ def test_a_folder_whose_job_is_being_written_down_has_not_failed(tmp_path: Path)
 
 
 def test_damaged_folders_are_told_about_and_never_break(tmp_path: Path, home: Path) -> None:
+    undated = PredictionJob(tmp_path / "20269999-000000-abcd")
+    undated.path.mkdir()
+    assert undated.state().status == "failed"
     job = PredictionJob(tmp_path / "20260101-000000-abcd")
     job.path.mkdir()
     assert job.state().status == "failed"
